@@ -1,0 +1,253 @@
+"""`./oe`: the pipeline's verbs from a shell, on the very functions that the DAGs call. Needs no Airflow running."""
+
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from include import catalog, settings
+
+DONE, REFUSED = 0, 1
+OUTCOMES_REFUSED = ("rejected", "refused", "gone", "broken", "unsupported", "failed", "quota", "transient")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--catalog", "catalog_url", metavar="URL", help="postgresql:// address of another catalog.")
+@click.option("--store", "store_url", metavar="URL", help="file:// or s3:// root of another store.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("-v", "--verbose", is_flag=True, help="Log what is done, to standard error.")
+@click.pass_context
+def main(context: click.Context, catalog_url: str | None, store_url: str | None, as_json: bool, verbose: bool) -> None:
+    """The Open Empathic pipeline.
+
+    Exit status: 0 done, 1 something was refused (it says what), 2 wrong use. Every verb may be run again.
+    """
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(message)s", stream=sys.stderr
+    )
+    given = {"catalog_url": catalog_url, "store_url": store_url}
+    settings.configure(**{name: value for name, value in given.items() if value})
+    context.obj = as_json
+
+
+def show(result: Any, *, refused: bool = False) -> None:
+    """Print a verb's result, as JSON if that was asked for, and end with the exit status that says how it went."""
+    context = click.get_current_context()
+    if context.obj:
+        click.echo(json.dumps(result, indent=1, default=str, ensure_ascii=False))
+    else:
+        click.echo(result if isinstance(result, str) else as_text(result))
+    context.exit(REFUSED if refused else DONE)
+
+
+def as_text(result: Any, indent: str = "") -> str:
+    """Nested dicts and lists as aligned lines for people."""
+    if isinstance(result, dict):
+        width = max((len(str(key)) for key in result), default=0)
+        return "\n".join(
+            f"{indent}{key}:\n{as_text(value, indent + '  ')}"
+            if isinstance(value, dict | list) and value
+            else f"{indent}{key!s:<{width}}  {value if value not in ([], {}) else '-'}"
+            for key, value in result.items()
+        )
+    if isinstance(result, list):
+        return "\n".join(
+            as_text(item, indent) + ("\n" if len(item) > 1 else "") if isinstance(item, dict) else f"{indent}{item}"
+            for item in result
+        )
+    return f"{indent}{result}"
+
+
+def total(results: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Counts of several batches, added up."""
+    counts: Counter[str] = Counter()
+    for result in results:
+        counts.update(result)
+    return dict(counts)
+
+
+def has_refusals(counts: dict[str, int]) -> bool:
+    """Whether anything among the counted was not taken."""
+    return any(counts.get(outcome) for outcome in OUTCOMES_REFUSED)
+
+
+@main.command()
+def status() -> None:
+    """The funnel: sources, candidates, ready, annotated, released; and the releases."""
+    from include import funnel
+
+    catalog.migrate()
+    show(funnel.read())
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the catalog's schema up to date. Every verb that writes does so by itself."""
+    show({"applied": catalog.migrate()})
+
+
+@main.command()
+@click.option("--url", "urls", multiple=True, metavar="URL", help="A recording's address, perhaps with #t=START,END.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many recordings.")
+@click.option("--dry-run", is_flag=True, help="Read metadata, write nothing.")
+def harvest(urls: tuple[str, ...], limit: int | None, dry_run: bool) -> None:
+    """Take in recordings: those given, else those of include/sources.yaml."""
+    from include import harvest as harvesting
+
+    catalog.migrate()
+    counts = total(harvesting.harvest_batch(batch, dry_run) for batch in harvesting.plan_batches(urls, limit))
+    show(counts, refused=has_refusals(counts))
+
+
+@main.command()
+@click.option("--limit", type=click.IntRange(1), help="At most so many sources.")
+def transcode(limit: int | None) -> None:
+    """Download, cut and encode the clips that are due."""
+    from include import transcode as transcoding
+
+    catalog.migrate()
+    counts = total(transcoding.transcode_batch(batch) for batch in transcoding.plan_batches(limit))
+    show(counts, refused=has_refusals(counts))
+
+
+@main.group()
+def annotations() -> None:
+    """What volunteers said of clips."""
+
+
+FILES = click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
+@annotations.command()
+@FILES
+def check(files: tuple[Path, ...]) -> None:
+    """What of FILES would be accepted and refused, and why. Changes nothing."""
+    from include.annotations import check_file
+
+    results = [check_file(path) for path in files]
+    show(
+        {
+            result.file: {
+                "accepted": result.counts["accepted"],
+                "rejected": result.counts["rejected"],
+                "reasons": [f"line {row.line}: {row.reason}" for row in result.rejected],
+            }
+            for result in results
+        },
+        refused=any(result.rejected for result in results),
+    )
+
+
+@annotations.command()
+@FILES
+def merge(files: tuple[Path, ...]) -> None:
+    """Merge FILES into the catalog and renew the labels of the clips they speak of."""
+    from include.annotations import merge_stream
+
+    catalog.migrate()
+    counts: Counter[str] = Counter()
+    for path in files:
+        with path.open("rb") as stream:
+            counts.update(merge_stream(stream, path.name))
+    show(dict(counts), refused=has_refusals(counts))
+
+
+@main.group()
+def labels() -> None:
+    """What all votes on a clip come to."""
+
+
+@labels.command()
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+def export(out: Path) -> None:
+    """Write the label table to the Parquet file OUT."""
+    from include import labels as labelling
+
+    catalog.migrate()
+    show({"labels": labelling.export(out), "file": str(out)})
+
+
+@main.group()
+def clip() -> None:
+    """One clip."""
+
+
+@clip.command(name="show")
+@click.argument("clip_id")
+def show_clip(clip_id: str) -> None:
+    """Everything known of the clip CLIP_ID."""
+    from include import funnel
+
+    catalog.migrate()
+    known = funnel.clip(clip_id)
+    if known is None:
+        show({"refused": f"no clip {clip_id}"}, refused=True)
+    show(known)
+
+
+@main.group()
+def release() -> None:
+    """Versions of the data set."""
+
+
+@release.command()
+@click.option("--version", metavar="V", help="YYYY.MM.DD or YYYY.MM.DD.N; default: today's next.")
+def build(version: str | None) -> None:
+    """Freeze, check, build, verify and promote a release; nothing, if nothing changed."""
+    from include import checks, shards
+    from include import release as releases
+
+    catalog.migrate()
+    try:
+        show(releases.build(version))
+    except (checks.CheckFailed, shards.Damaged, releases.ReleaseError) as error:
+        show({"refused": str(error)}, refused=True)
+
+
+@release.command()
+@click.argument("path_or_version")
+def verify(path_or_version: str) -> None:
+    """Prove that a release is whole: by its version, or by the folder or URL where a copy of it lies."""
+    from include import release as releases
+    from include import shards
+
+    try:
+        show(releases.verify(path_or_version))
+    except (shards.Damaged, releases.ReleaseError) as error:
+        show({"refused": str(error)}, refused=True)
+
+
+@release.command()
+@click.argument("version")
+def promote(version: str) -> None:
+    """Make VERSION the one that releases/latest.json names."""
+    from include import release as releases
+
+    catalog.migrate()
+    try:
+        show(releases.promote(version))
+    except releases.ReleaseError as error:
+        show({"refused": str(error)}, refused=True)
+
+
+@release.command()
+@click.argument("old")
+@click.argument("new")
+def diff(old: str, new: str) -> None:
+    """Clips added, changed and removed from OLD to NEW."""
+    from include import release as releases
+
+    catalog.migrate()
+    try:
+        show(releases.diff(old, new))
+    except releases.ReleaseError as error:
+        show({"refused": str(error)}, refused=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="oe")

@@ -1,0 +1,36 @@
+"""What the catalog holds, for people: the funnel, the releases, one clip, why things were refused. Reads only."""
+
+from typing import Any
+
+from include import catalog
+
+
+def read() -> dict[str, Any]:
+    """The funnel and the releases: counts from sources to released clips, then each release's figures."""
+    with catalog.connect() as connection:
+        return {
+            "funnel": catalog.row(connection, "count_funnel"),
+            "clips": {row["state"]: row["n_clips"] for row in catalog.rows(connection, "count_clip_states")},
+            "annotations": catalog.row(connection, "count_annotations"),
+            "releases": catalog.rows(connection, "select_releases"),
+        }
+
+
+def refusals() -> list[catalog.Row]:
+    """Every input that was refused or waits for another try: `what`, `id`, `outcome`, `reason`, `retry_at`."""
+    with catalog.connect() as connection:
+        return catalog.rows(connection, "select_refusals")
+
+
+def clip(clip_id: str) -> dict[str, Any] | None:
+    """Everything known of a clip: its row, source, label, annotations, tries and releases. None if unknown."""
+    with catalog.connect() as connection:
+        known = catalog.row(connection, "select_clip", clip_id=clip_id)
+        if known is None:
+            return None
+        return {
+            **known,
+            "annotations": catalog.rows(connection, "select_clip_annotations", clip_id=clip_id),
+            "attempts": catalog.rows(connection, "select_source_attempts", source_id=known["source_id"]),
+            "releases": catalog.rows(connection, "select_releases_of_clip", clip_id=clip_id),
+        }

@@ -1,0 +1,109 @@
+"""Ids of sources and clips, made from addresses and times alone, so that every part names a clip alike.
+
+A YouTube video is `youtube:<video id>` whatever form its address has. Any other address has no id of its own
+that can be trusted (yt-dlp's is the file's base name, which two sites share), so it is named by its base name
+and a hash of host and path; scheme, port and fragment don't count.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+YOUTUBE_HOSTS = {
+    "youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtu.be",
+    "youtube-nocookie.com", "www.youtube-nocookie.com",
+}  # fmt: skip
+MAX_CLIP_MS = 30_000
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """An address as given, and the stretch of it that is meant; no times: all of it."""
+
+    url: str
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+def parse_address(address: str) -> Stretch:
+    """The recording's address and the times that a given address carries.
+
+    Times come from `#t=START,END` (W3C Media Fragments, https://www.w3.org/TR/media-frags/, seconds) or from
+    `start=` and `end=` of a YouTube embed. An address with only a start means the whole recording.
+
+    Raises ValueError, with what is wrong, if it is no http(s) address or its times can't be read.
+    """
+    parts = _split(address)
+    query = parse_qs(parts.query)
+    video_id = _youtube_id(parts, query)
+    url = parts._replace(fragment="").geturl() if video_id is None else f"https://www.youtube.com/watch?v={video_id}"
+    window = parse_qs(parts.fragment).get("t", [""])[0].removeprefix("npt:")
+    if "," in window:
+        start, _, end = window.partition(",")
+    elif video_id is not None and "start" in query and "end" in query:
+        start, end = query["start"][0], query["end"][0]
+    else:
+        return Stretch(url)
+    try:
+        return Stretch(url, float(start or 0), float(end))
+    except ValueError:
+        raise ValueError(f"times {window!r} are not START,END in seconds") from None
+
+
+def source_id(url: str, extractor: str = "generic", remote_id: str = "") -> str:
+    """Id of the source at `url`, as `<extractor>:<id>`; extractor and remote id are yt-dlp's, if it was asked.
+
+    Raises ValueError if `url` is no http(s) address.
+    """
+    parts = _split(url)
+    video_id = _youtube_id(parts, parse_qs(parts.query))
+    if video_id is not None:
+        return f"youtube:{video_id}"
+    extractor = re.sub(r"[^a-z0-9_-]", "_", extractor.lower())
+    if extractor != "generic" and re.fullmatch(r"[A-Za-z0-9_-]{1,60}", remote_id):
+        return f"{extractor}:{remote_id}"
+    stem = PurePosixPath(unquote(parts.path)).stem or "index"
+    slug = re.sub(r"[^A-Za-z0-9_-]", "_", stem)[:40]
+    identity = (parts.hostname or "") + parts.path + (f"?{parts.query}" if parts.query else "")
+    return f"{extractor}:{slug}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+
+
+def clip_id(source_id: str, start_ms: int, end_ms: int) -> str:
+    """Id of the clip of a source from `start_ms` to `end_ms`.
+
+    Raises ValueError if that is not a stretch of at most 30 s.
+    """
+    if start_ms < 0:
+        raise ValueError(f"the clip starts at {start_ms / 1000:g} s, before its source")
+    if end_ms <= start_ms:
+        raise ValueError(f"the clip ends at {end_ms / 1000:g} s, not after its start at {start_ms / 1000:g} s")
+    if end_ms - start_ms > MAX_CLIP_MS:
+        raise ValueError(f"the clip is {(end_ms - start_ms) / 1000:g} s long, over {MAX_CLIP_MS / 1000:g} s")
+    return f"{source_id.replace(':', '-')}-{start_ms}-{end_ms}"
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url.strip())
+        hostname = parts.hostname
+    except ValueError as error:
+        raise ValueError(f"no address: {error}") from None
+    if parts.scheme not in ("http", "https") or not hostname:
+        raise ValueError(f"no http or https address: {url[:200]!r}")
+    return parts
+
+
+def _youtube_id(parts: SplitResult, query: dict[str, list[str]]) -> str | None:
+    """Video id of a YouTube address in any of its forms; None for other addresses and for playlists."""
+    if parts.hostname not in YOUTUBE_HOSTS:
+        return None
+    segments = [segment for segment in parts.path.split("/") if segment]
+    if parts.hostname == "youtu.be":
+        found = segments[0] if segments else ""
+    elif segments[:1] in (["embed"], ["shorts"], ["live"], ["v"]):
+        found = segments[1] if len(segments) > 1 else ""
+    else:
+        found = query.get("v", [""])[0]
+    return found if re.fullmatch(r"[A-Za-z0-9_-]{11}", found) else None

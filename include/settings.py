@@ -1,0 +1,118 @@
+"""Everything that can be set, typed and in one place; the only module that reads the environment.
+
+Each field is set by the variable `OPEN_EMPATHIC_<FIELD>`. Secrets and addresses of production may come from
+Airflow Connections instead: `open_empathic_catalog` names the catalog's server.
+"""
+
+import os
+import sys
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+POOL_HARVEST = "harvest"
+POOL_TRANSCODE = "transcode"
+
+
+class Settings(BaseSettings):
+    """One pipeline's settings. Frozen: what a run starts with, it ends with."""
+
+    model_config = SettingsConfigDict(env_prefix="OPEN_EMPATHIC_", frozen=True)
+
+    run: Path = Field(ROOT / ".run", description="Folder of all run-time state: Airflow home, database, logs.")
+    catalog_url: str | None = Field(None, description="postgresql:// address; empty: the embedded server.")
+    store_url: str = Field("", description="file:/// or s3:// root of the store; empty: <run>/store.")
+    s3_endpoint_url: str | None = Field(None, description="S3 server other than AWS.")
+    ffmpeg: str | None = Field(None, description="Name or path of an ffmpeg; empty: imageio-ffmpeg's own.")
+    pseudonym_key: SecretStr | None = Field(None, description="Key of the annotators' pseudonyms in releases.")
+
+    sample_rate_hz: int = Field(24_000, description="Of every clip.")
+    clip_target_s: float = Field(10.0, description="Length aimed at when a source is cut without given times.")
+    clip_min_s: float = Field(1.0, description="A source shorter than this gives no clip.")
+    max_clips_per_source: int = Field(20, description="So that no single speaker fills the data set.")
+    max_source_s: float = Field(4 * 3600, description="Longer recordings are refused.")
+    max_download_bytes: int = Field(2 * 1024**3, description="Larger recordings are refused.")
+    download_timeout_s: float = Field(20.0, description="Without a byte from the server.")
+    decode_timeout_s: float = Field(1800.0, description="Wall clock of one ffmpeg process.")
+    retry_after_s: float = Field(3600.0, description="First wait after a fault that may pass; doubles each time.")
+
+    min_raters: int = Field(3, description="Annotators a clip needs to be released.")
+    shard_samples: int = Field(1000, description="Samples in a full shard.")
+    transcode_slots: int = Field(os.cpu_count() or 2, description="Size of the pool of transcoding tasks.")
+    harvest_slots: int = Field(2, description="Size of the pool of harvesting tasks.")
+
+    @field_validator("catalog_url", "s3_endpoint_url", "ffmpeg", "pseudonym_key", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("run", mode="after")
+    @classmethod
+    def _run_is_absolute(cls, value: Path) -> Path:
+        return value if value.is_absolute() else ROOT / value
+
+    @property
+    def store_root(self) -> str:
+        """URL of the store, without a slash at its end."""
+        return (self.store_url or (self.run / "store").as_uri()).rstrip("/")
+
+    @cached_property
+    def ffmpeg_path(self) -> str:
+        """Path of the ffmpeg that decodes everything.
+
+        Raises FileNotFoundError if `ffmpeg` names one that is not there.
+        """
+        import shutil
+
+        if self.ffmpeg is not None:
+            found = shutil.which(self.ffmpeg)
+            if found is None:
+                raise FileNotFoundError(f"OPEN_EMPATHIC_FFMPEG names {self.ffmpeg!r}, which is not on PATH")
+            return found
+        import imageio_ffmpeg
+
+        return imageio_ffmpeg.get_ffmpeg_exe()
+
+
+_current: Settings | None = None
+
+
+def current() -> Settings:
+    """The settings of this process, read from the environment at first use."""
+    global _current
+    if _current is None:
+        _current = Settings()
+    return _current
+
+
+def configure(**overrides: object) -> Settings:
+    """Read the environment again and lay `overrides` over it, for a shell option or a test."""
+    global _current
+    _current = Settings(**overrides)  # type: ignore[arg-type]
+    return _current
+
+
+def airflow_connection_url(conn_id: str) -> str | None:
+    """URL of an Airflow Connection, where Airflow runs this process and knows it; else None.
+
+    Airflow is asked only if it is already loaded: a shell verb must not wait seconds for its import.
+    """
+    if "airflow.sdk" not in sys.modules:
+        return None
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowRuntimeError
+
+    try:
+        connection = Connection.get(conn_id)
+    except (AirflowRuntimeError, LookupError, ImportError):
+        return None
+    return connection.get_uri().replace("postgres://", "postgresql://", 1)
+
+
+def process_environment(**overrides: str) -> dict[str, str]:
+    """This process's environment with `overrides`, for a child process."""
+    return {**os.environ, **overrides}

@@ -1,0 +1,4 @@
+select split, shard, path, n_samples, bytes, sha256
+from catalog.release_shard
+where version = %(version)s
+order by split, shard

@@ -1,0 +1,7 @@
+-- Clips whose speaker group has clips in another split too.
+select
+    clip_id,
+    speaker_group,
+    split
+from {batch}
+where speaker_group in (select speaker_group from {batch} group by speaker_group having count(distinct split) > 1)

@@ -1,0 +1,24 @@
+-- Sources with something to transcode: clips that wait or whose next try is due, or that are yet to be cut.
+-- Found through the partial indexes, so the cost follows what is due, not what is known.
+select source_id
+from (
+    select
+        source_id,
+        min(first_seen_at) as first_seen_at
+    from (
+        select
+            clip.source_id,
+            clip.first_seen_at
+        from catalog.clip
+        where clip.state = 'candidate' or (clip.state = 'failed' and clip.retry_at <= now())
+        union all
+        select
+            source.source_id,
+            source.first_seen_at
+        from catalog.source
+        where source.is_to_cut and (source.retry_at is null or source.retry_at <= now())
+    ) as due_row
+    group by source_id
+) as due_source
+order by first_seen_at, source_id
+limit %(limit)s

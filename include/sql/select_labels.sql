@@ -1,0 +1,2 @@
+select * from catalog.label
+order by clip_id

@@ -1,0 +1,8 @@
+select
+    split,
+    count(*) as n_clips,
+    sum((sample ->> 'duration_s')::double precision) as duration_s
+from catalog.release_clip
+where version = %(version)s
+group by split
+order by array_position(array['train', 'validation', 'test'], split)

@@ -1,0 +1,4 @@
+insert into catalog.release_shard (version, split, shard, path, n_samples, bytes, sha256)
+values (%(version)s, %(split)s, %(shard)s, %(path)s, %(n_samples)s, %(bytes)s, %(sha256)s)
+on conflict (version, split, shard) do update
+    set path = excluded.path, n_samples = excluded.n_samples, bytes = excluded.bytes, sha256 = excluded.sha256

@@ -1,0 +1,17 @@
+-- A source is known by its id; where it is now and what its page says may have changed.
+insert into catalog.source
+(source_id, url, title, channel, speaker_group, duration_s, licence, language, info)
+values
+(
+    %(source_id)s, %(url)s, %(title)s, %(channel)s, %(speaker_group)s, %(duration_s)s, %(licence)s,
+    %(language)s, %(info)s
+)
+on conflict (source_id) do update
+    set url = excluded.url,
+        title = excluded.title,
+        channel = excluded.channel,
+        duration_s = coalesce(excluded.duration_s, source.duration_s),
+        licence = excluded.licence,
+        language = coalesce(excluded.language, source.language),
+        info = excluded.info
+returning xmax = 0 as is_new

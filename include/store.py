@@ -1,0 +1,151 @@
+"""The object store: bytes under one root, on disk or S3, through fsspec.
+
+Paths here are relative to the root (`audio/ab/<sha256>.flac`). A reader never sees half an object: on disk it
+is written beside its place, synced and renamed; S3 shows an object only when its upload is complete.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING, Any
+from uuid import uuid4
+
+from include import settings
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+
+def _resolve(path: str = "") -> tuple["AbstractFileSystem", str]:
+    """File system and full path of `path`. Raises ValueError for a path that would leave the root."""
+    import fsspec
+
+    if ".." in PurePosixPath(path).parts or path.startswith("/"):
+        raise ValueError(f"{path!r} is no path inside the store")
+    current = settings.current()
+    options: dict[str, Any] = {}
+    if current.store_root.startswith("s3://") and current.s3_endpoint_url is not None:
+        options["endpoint_url"] = current.s3_endpoint_url
+    file_system, root = fsspec.core.url_to_fs(current.store_root, **options)
+    return file_system, f"{root}/{path}" if path else root
+
+
+def _is_local(file_system: "AbstractFileSystem") -> bool:
+    return "file" in file_system.protocol
+
+
+def url(path: str) -> str:
+    """Address of `path` as any fsspec reader takes it."""
+    return f"{settings.current().store_root}/{path}"
+
+
+def exists(path: str) -> bool:
+    """Whether there is an object or a folder at `path`."""
+    file_system, full = _resolve(path)
+    return bool(file_system.exists(full))
+
+
+def read_bytes(path: str) -> bytes:
+    """The whole object. Raises FileNotFoundError."""
+    file_system, full = _resolve(path)
+    return bytes(file_system.cat_file(full))
+
+
+def open_read(path: str) -> IO[bytes]:
+    """The object as a binary stream. Raises FileNotFoundError."""
+    file_system, full = _resolve(path)
+    return file_system.open(full, "rb")
+
+
+def size_bytes(path: str) -> int:
+    """Size of the object. Raises FileNotFoundError."""
+    file_system, full = _resolve(path)
+    return int(file_system.size(full))
+
+
+def paths_below(folder: str) -> list[str]:
+    """Every object below `folder`, sorted; empty if there is no such folder."""
+    file_system, full = _resolve(folder)
+    _, root = _resolve()
+    file_system.invalidate_cache()
+    if not file_system.exists(full):
+        return []
+    return sorted(
+        name for found in file_system.find(full) if not _is_staged(name := str(found)[len(root) :].lstrip("/"))
+    )
+
+
+@contextmanager
+def open_atomic(path: str) -> Iterator[IO[bytes]]:
+    """A stream whose bytes appear at `path`, whole, when the block ends without an exception."""
+    file_system, full = _resolve(path)
+    if not _is_local(file_system):
+        with file_system.transaction, file_system.open(full, "wb") as stream:
+            yield stream
+        return
+    target = Path(full)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    try:
+        with staged.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        staged.replace(target)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_staged(path: str) -> bool:
+    """Whether `path` is what a killed `open_atomic` left."""
+    name = PurePosixPath(path).name
+    return name.startswith(".") and name.endswith(".part")
+
+
+def write_bytes(path: str, content: bytes) -> None:
+    """Put `content` at `path`, replacing what is there, whole or not at all."""
+    with open_atomic(path) as stream:
+        stream.write(content)
+
+
+def audio_path(sha256: str) -> str:
+    """Where the clip with these bytes is."""
+    return f"audio/{sha256[:2]}/{sha256}.flac"
+
+
+def put_audio(content: bytes) -> str:
+    """Store a FLAC under the SHA-256 of its bytes, which is returned; bytes already there are left alone."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = audio_path(sha256)
+    if not exists(path):
+        write_bytes(path, content)
+    return sha256
+
+
+def move(path: str, target: str) -> None:
+    """Move one object."""
+    file_system, full = _resolve(path)
+    _, full_target = _resolve(target)
+    if _is_local(file_system):
+        Path(full_target).parent.mkdir(parents=True, exist_ok=True)
+    file_system.mv(full, full_target)
+
+
+def delete(path: str) -> None:
+    """Remove one object; nothing happens if it is not there."""
+    file_system, full = _resolve(path)
+    if file_system.exists(full):
+        file_system.rm_file(full)

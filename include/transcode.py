@@ -1,0 +1,175 @@
+"""Candidates → ready clips: each source is downloaded once, decoded once, and cut into its clips.
+
+A worker holds a source by a row lock for as long as it works on it: one that is killed lets go of it at once,
+and what it had not finished is due again.
+"""
+
+import logging
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from include import audio, catalog, ids, settings, store, ytdlp
+from include.harvest import cut_windows
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from psycopg import Connection
+
+log = logging.getLogger(__name__)
+
+
+def plan_batches(limit: int | None = None, batch_size: int = 20) -> list[list[str]]:
+    """Ids of the sources with clips that are due, oldest first, in batches for parallel work.
+
+    `limit` is a number of sources. At most 1,000 batches: Airflow maps no task over more than 1,024.
+    """
+    with catalog.connect() as connection:
+        due = [row["source_id"] for row in catalog.rows(connection, "select_due_sources", limit=limit)]
+    batch_size = max(batch_size, -(-len(due) // 1000))
+    batches = [due[first : first + batch_size] for first in range(0, len(due), batch_size)]
+    log.info("%d sources have clips to transcode, in %d batches", len(due), len(batches))
+    return batches
+
+
+def transcode_batch(source_ids: Sequence[str]) -> dict[str, int]:
+    """Transcode all due clips of some sources.
+
+    Returns counts of clips by what became of them (`ready`, `rejected`, `failed`, `gone`), `refused_sources`
+    (uncut ones without usable audio) and `busy_sources` (in another worker's hands).
+    """
+    counts: Counter[str] = Counter()
+    started_at = time.monotonic()
+    for n_done, source_id in enumerate(source_ids, 1):
+        counts += _transcode_source(source_id)
+        rate = n_done / (time.monotonic() - started_at)
+        log.info("%d of %d sources (%.1f a second): %s", n_done, len(source_ids), rate, dict(counts))
+    return dict(counts)
+
+
+def _transcode_source(source_id: str) -> Counter[str]:
+    """Transcode all due clips of one source, under its row lock; one transaction."""
+    with catalog.connect() as connection:
+        source = catalog.row(connection, "lock_source", source_id=source_id)
+        if source is None:
+            return Counter(busy_sources=1)
+        with tempfile.TemporaryDirectory(prefix="open-empathic-") as folder:
+            try:
+                pcm = audio.decode(ytdlp.download(source["url"], Path(folder)))
+            except ytdlp.Fault as fault:
+                log.warning("%s: %s: %s", source_id, fault.fault_class, fault)
+                return _put_off(connection, source, fault)
+            except audio.Undecodable as error:
+                log.warning("%s: rejected: %s", source_id, error)
+                _record(connection, source, "broken", str(error))
+                return _refuse(connection, source, str(error))
+            counts = _cut_clips(connection, source, pcm)
+        _record(connection, source, "ok", None)
+    return counts
+
+
+def _cut_clips(connection: "Connection[catalog.Row]", source: catalog.Row, pcm: "NDArray[np.int16]") -> Counter[str]:
+    """Cut, encode and store the due clips of a decoded source; counts by state."""
+    source_id = source["source_id"]
+    decoded_s = len(pcm) / settings.current().sample_rate_hz
+    catalog.run(connection, "update_source_duration", source_id=source_id, duration_s=decoded_s)
+    if source["is_to_cut"]:
+        for start_ms, end_ms in cut_windows(decoded_s):
+            clip_id = ids.clip_id(source_id, start_ms, end_ms)
+            catalog.run(
+                connection, "insert_clip", clip_id=clip_id, source_id=source_id, start_ms=start_ms, end_ms=end_ms
+            )
+        catalog.run(connection, "mark_source_cut", source_id=source_id)
+    counts: Counter[str] = Counter()
+    for clip in catalog.rows(connection, "select_due_clips", source_id=source_id):
+        counts[_finish_clip(connection, clip, pcm)] += 1
+    if not counts:
+        counts += _refuse(connection, source, f"only {decoded_s:.2f} s long")
+    return counts
+
+
+def _finish_clip(connection: "Connection[catalog.Row]", clip: catalog.Row, pcm: "NDArray[np.int16]") -> str:
+    """Make one clip ready, or reject it; its new state."""
+    from psycopg.types.json import Jsonb
+
+    clip_id = clip["clip_id"]
+    try:
+        samples = audio.cut(pcm, clip["start_ms"], clip["end_ms"])
+        measures = audio.measure(samples)
+        if measures["peak_dbfs"] is None:
+            raise audio.Undecodable("digital silence")
+    except audio.Undecodable as error:
+        log.warning("%s: rejected: %s", clip_id, error)
+        catalog.run(connection, "reject_clip", clip_id=clip_id, reason=str(error))
+        return "rejected"
+    flac = audio.encode_flac(samples)
+    rate_hz = settings.current().sample_rate_hz
+    catalog.run(
+        connection,
+        "make_clip_ready",
+        clip_id=clip_id,
+        audio_sha256=store.put_audio(flac),
+        audio_bytes=len(flac),
+        sample_rate_hz=rate_hz,
+        duration_s=len(samples) / rate_hz,
+        measures=Jsonb(measures),
+    )
+    return "ready"
+
+
+def _put_off(connection: "Connection[catalog.Row]", source: catalog.Row, fault: ytdlp.Fault) -> Counter[str]:
+    """Note that a source could not be had: for good, or until a later try. Counts of its clips by state."""
+    retry_at = _record(connection, source, fault.fault_class, str(fault), is_final=fault.is_final)
+    if fault.is_final and fault.fault_class != "gone":
+        return _refuse(connection, source, f"{fault.fault_class}: {fault}")
+    state = "gone" if fault.is_final else "failed"
+    n_clips = catalog.run(
+        connection,
+        "fail_clips",
+        source_id=source["source_id"],
+        state=state,
+        reason=f"{fault.fault_class}: {fault}",
+        retry_at=retry_at,
+    )
+    catalog.run(
+        connection,
+        "put_off_source",
+        source_id=source["source_id"],
+        refusal=f"gone: {fault}" if fault.is_final else None,
+        retry_at=retry_at,
+    )
+    return Counter({state: n_clips}) if n_clips else Counter({f"{state}_sources": 1})
+
+
+def _refuse(connection: "Connection[catalog.Row]", source: catalog.Row, reason: str) -> Counter[str]:
+    """Reject all due clips of a source that gives none; counts."""
+    n_clips = catalog.run(connection, "reject_due_clips", source_id=source["source_id"], reason=reason)
+    catalog.run(connection, "put_off_source", source_id=source["source_id"], refusal=reason, retry_at=None)
+    return Counter(rejected=n_clips) if n_clips else Counter(refused_sources=1)
+
+
+def _record(
+    connection: "Connection[catalog.Row]",
+    source: catalog.Row,
+    outcome: str,
+    message: str | None,
+    *,
+    is_final: bool = True,
+) -> object:
+    """Write a try into the ledger; when the next one is due, None for never."""
+    written = catalog.row(
+        connection,
+        "insert_attempt",
+        stage="transcode",
+        url=source["url"],
+        source_ids=[source["source_id"]],
+        clip_id=None,
+        outcome=outcome,
+        message=message,
+        retry_after_s=None if is_final else settings.current().retry_after_s,
+    )
+    return written and written["next_try_at"]
