@@ -73,7 +73,7 @@ def connect() -> Iterator["Connection[Row]"]:
     import psycopg
     from psycopg.rows import dict_row
 
-    with psycopg.connect(url(), row_factory=dict_row, options="-c timezone=UTC") as connection:
+    with psycopg.connect(url(), row_factory=dict_row, options="-c timezone=UTC", connect_timeout=10) as connection:
         yield connection
 
 

@@ -1,8 +1,23 @@
 """What the catalog holds, for people: the funnel, the releases, one clip, why things were refused. Reads only."""
 
+import logging
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from include import catalog
+
+log = logging.getLogger(__name__)
+
+
+def summarize(results: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Add up what a run's batches counted, and log it and where the funnel now stands."""
+    counts: Counter[str] = Counter()
+    for result in results:
+        counts.update(result)
+    log.info("this run: %s", ", ".join(f"{n} {name}" for name, n in sorted(counts.items())) or "nothing was due")
+    log.info("the catalog: %s", ", ".join(f"{n} {name}" for name, n in read()["funnel"].items()))
+    return dict(counts)
 
 
 def read() -> dict[str, Any]:
@@ -20,6 +35,12 @@ def refusals() -> list[catalog.Row]:
     """Every input that was refused or waits for another try: `what`, `id`, `outcome`, `reason`, `retry_at`."""
     with catalog.connect() as connection:
         return catalog.rows(connection, "select_refusals")
+
+
+def newest_refusals(limit: int) -> list[catalog.Row]:
+    """The newest `limit` of the refusals, newest first; each with `refused_at` besides."""
+    with catalog.connect() as connection:
+        return catalog.rows(connection, "select_newest_refusals", limit=limit)
 
 
 def clip(clip_id: str) -> dict[str, Any] | None:

@@ -6,8 +6,10 @@ Airflow Connections instead: `open_empathic_catalog` names the catalog's server.
 
 import os
 import sys
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +18,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 POOL_HARVEST = "harvest"
 POOL_TRANSCODE = "transcode"
+
+# What every DAG's tasks get. Each step may be run again at any time, so a retry is always right unless a task says no.
+DAG_DEFAULTS: dict[str, Any] = {
+    "owner": "open-empathic",
+    "retries": 2,
+    "retry_delay": timedelta(minutes=1),
+    "retry_exponential_backoff": 2,
+    "max_retry_delay": timedelta(minutes=30),
+    "execution_timeout": timedelta(hours=6),
+}
 
 
 class Settings(BaseSettings):
@@ -56,6 +68,14 @@ class Settings(BaseSettings):
         return value if value.is_absolute() else ROOT / value
 
     @property
+    def pools(self) -> dict[str, tuple[int, str]]:
+        """Airflow's pools: slots and description by name."""
+        return {
+            POOL_HARVEST: (self.harvest_slots, "Requests to other people's sites at one time"),
+            POOL_TRANSCODE: (self.transcode_slots, "Work that keeps a core busy"),
+        }
+
+    @property
     def store_root(self) -> str:
         """URL of the store, without a slash at its end."""
         return (self.store_url or (self.run / "store").as_uri()).rstrip("/")
@@ -75,7 +95,7 @@ class Settings(BaseSettings):
             return found
         import imageio_ffmpeg
 
-        return imageio_ffmpeg.get_ffmpeg_exe()
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 _current: Settings | None = None
@@ -89,10 +109,10 @@ def current() -> Settings:
     return _current
 
 
-def configure(**overrides: object) -> Settings:
+def configure(**overrides: Any) -> Settings:
     """Read the environment again and lay `overrides` over it, for a shell option or a test."""
     global _current
-    _current = Settings(**overrides)  # type: ignore[arg-type]
+    _current = Settings(**overrides)
     return _current
 
 
@@ -104,13 +124,13 @@ def airflow_connection_url(conn_id: str) -> str | None:
     if "airflow.sdk" not in sys.modules:
         return None
     from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowRuntimeError
+    from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 
     try:
         connection = Connection.get(conn_id)
-    except (AirflowRuntimeError, LookupError, ImportError):
+    except (AirflowNotFoundException, AirflowRuntimeError):
         return None
-    return connection.get_uri().replace("postgres://", "postgresql://", 1)
+    return str(connection.get_uri()).replace("postgres://", "postgresql://", 1)
 
 
 def process_environment(**overrides: str) -> dict[str, str]:
