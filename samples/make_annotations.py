@@ -339,14 +339,14 @@ def others_than_raters(windows: list[Window], path: str) -> list[Annotator]:
 
 def correction_rows(form: Form, windows: list[Window], minutes: float) -> list[dict]:
     """Return second thoughts, a withdrawal and reports."""
-    number, dog = window_in(windows, "media/old_dog.mp4")
+    number, dog = window_in(windows, "media/the_old_dog.mp4")
     corrected = form.careful(
         dog, raters_of(number, dog)[0], minutes, emotions=["heartbroken", "sorrowful"], arousal=3, valence=-5
     )
     number, exam = window_in(windows, "media/exam_result.mp4")
     withdrawer = raters_of(number, exam)[-1]
     withdrawn = form.row(exam, withdrawer.id, withdrawer.zone_h, minutes + 3, {"retracted": True, "time_spent_s": 4.0})
-    _, train = window_in(windows, "media/zug_verspaetung.mp3")
+    _, train = window_in(windows, "media/zug.mp3")
     crowd = form.careful(
         train,
         others_than_raters(windows, train.path)[0],

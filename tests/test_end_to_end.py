@@ -1,0 +1,117 @@
+"""The four DAGs through a real Airflow: scheduler, LocalExecutor, Postgres, yt-dlp on this machine's own server.
+
+Slow (a minute or two), so one Airflow serves all tests of this file, in their order.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import webdataset
+from conftest import sql
+
+from include import funnel, release, settings, store
+from local import demo, stack
+from local.serve import serving
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[demo.Airflow]:
+    """A running stack in a run folder of its own, to which this process's settings point too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPEN_EMPATHIC_RUN", str(tmp_path_factory.mktemp("stack")))
+        settings.configure()
+        started = stack.up()
+        try:
+            yield demo.Airflow(started["url"], stack.password())
+        finally:
+            stack.down()
+
+
+@pytest.fixture(autouse=True)
+def _stack_settings(airflow: demo.Airflow) -> None:
+    settings.configure()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(demo.SAMPLES) as url:
+        yield url
+
+
+def release_files(version: str) -> dict[str, bytes]:
+    return {path: store.read_bytes(path) for path in store.paths_below(release.folder(version))}
+
+
+def test_from_addresses_to_a_release_that_webdataset_reads(airflow: demo.Airflow, site: str) -> None:
+    airflow.wait_for_dags({"harvest_clips", "transcode_audio", "merge_annotations", "publish_release"})
+    demo.fill_inbox()
+    demo.run_dags(airflow, site)
+
+    counts = funnel.read()["funnel"]
+    assert counts["sources"] >= 20
+    assert counts["candidates"] > counts["ready"] > counts["annotated"] >= counts["released"] > 10
+    version = release.latest_version()
+    assert version is not None
+    assert release.verify(version)["samples"] == counts["released"]
+
+    folder = Path(store.url(release.folder(version)).removeprefix("file://"))
+    shards = [str(path) for path in sorted(folder.rglob("*.tar"))]
+    samples = list(webdataset.WebDataset(shards, shardshuffle=False, empty_check=False).decode())
+    assert len({sample["__key__"] for sample in samples}) == counts["released"]
+    assert all(sample["json"]["n_raters"] >= 3 for sample in samples)
+
+
+def test_every_input_is_accounted_for(airflow: demo.Airflow) -> None:
+    reasons = {row["id"].rpartition("/media/")[2]: row["reason"] for row in funnel.refusals()}
+    assert "404" in reasons["gone.mp3"]
+    assert any("no audio stream" in reason for reason in reasons.values())
+    assert any("past the end" in reason for reason in reasons.values())
+    n_rows = sum(len(path.read_bytes().splitlines()) for path in (demo.SAMPLES / "annotations").glob("*.jsonl"))
+    rows = funnel.read()["annotations"]
+    assert rows["counted"] + rows["superseded"] + rows["retractions"] + rows["waiting"] + rows["rejected"] == n_rows
+    assert store.paths_below("inbox/annotations") == []
+    assert len(store.paths_below("inbox/merged")) == 4
+
+
+def test_the_release_tells_its_asset_version_and_counts(airflow: demo.Airflow) -> None:
+    events = airflow.call("GET", "assets/events")["asset_events"]
+    extras = [event["extra"] for event in events if event["name"] == "releases"]
+    assert [(extra["version"], extra["n_clips"]) for extra in extras] == [
+        (release.latest_version(), funnel.read()["funnel"]["released"])
+    ]
+
+
+def test_a_second_time_doubles_nothing(airflow: demo.Airflow, site: str) -> None:
+    before, versions = funnel.read(), release.published_versions()
+    demo.fill_inbox()
+    demo.run_dags(airflow, site)
+    assert funnel.read() == before
+    assert release.published_versions() == versions
+
+
+def test_a_failed_check_leaves_the_latest_release_and_says_what_failed(airflow: demo.Airflow) -> None:
+    latest = store.read_bytes(release.LATEST)
+    files = release_files(json.loads(latest)["version"])
+    clip_id = sql(
+        "update catalog.label set arousal_mean = 99"
+        " where clip_id = (select min(clip_id) from catalog.release_clip) returning clip_id"
+    )[0]["clip_id"]
+    run_id = airflow.trigger("publish_release", version="2031.01.01")
+    assert airflow.wait_for("publish_release", run_id) == "failed"
+    said = airflow.failures("publish_release", run_id)
+    assert "expect_column_values_to_be_between" in said
+    assert "arousal_mean" in said
+    assert clip_id in said
+    assert store.read_bytes(release.LATEST) == latest
+    assert release_files(json.loads(latest)["version"]) == files
+    assert not store.exists("releases/2031.01.01/manifest.json")
+
+
+def test_the_plugin_page_asks_who_is_there(airflow: demo.Airflow) -> None:
+    url = (stack.state() or {})["url"]
+    assert httpx.get(f"{url}/open-empathic/").status_code == 401
