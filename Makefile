@@ -37,7 +37,7 @@ constraints: setup  ## Resolve constraints.txt again after a change of requireme
 	UV_CUSTOM_COMPILE_COMMAND="make constraints" PATH="$(CURDIR)/$(BIN):$$PATH" uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-emit-index-url --no-emit-find-links requirements.txt requirements-dev.txt requirements-image.txt -o constraints.txt
 
 docs: setup  ## Write the DAG reference again from the DAGs
-	@$(BIN)/python -m local.dag_reference
+	@AIRFLOW_HOME="$(CURDIR)/.run/airflow" $(BIN)/python -m local.dag_reference
 
 clean: down  ## Remove all run-time state
 	rm -rf "$${OPEN_EMPATHIC_RUN:-.run}"

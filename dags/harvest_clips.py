@@ -12,7 +12,7 @@ the recording is cut into clips. Several stretches of one recording are several 
 **Safe to run again**: a known recording costs nothing, a known dead address is not asked again.
 
 **When it fails**: a bad address never fails the run; it is counted in `summarize`'s log by its class, and the reason
-stands in the ledger (`./oe status`, the page "Open Empathic", table `catalog.clip_attempt`):
+stands in the ledger (`./oe status --refused`, the page "Open Empathic", table `catalog.clip_attempt`):
 `gone` (removed), `refused` (private, age gate, not licensed here), `unsupported` (no address, or nothing there that
 yt-dlp knows), `quota` (the site wants us to slow down; tried again later), `transient` (network, 5xx; tried again
 later), `broken` (yt-dlp's extractor: upgrade yt-dlp). A red run is a fault of ours: the catalog can't be reached, or
@@ -42,7 +42,9 @@ from include.settings import DAG_DEFAULTS, POOL_HARVEST
             description="One a line, perhaps with #t=START,END. None: those of include/sources.yaml.",
         ),
         "limit": Param(None, type=["null", "integer"], minimum=1, title="Limit", description="Recordings at most."),
-        "batch_size": Param(20, type="integer", minimum=1, maximum=500, description="Recordings a task."),
+        "batch_size": Param(
+            20, type="integer", minimum=1, maximum=500, title="Batch size", description="Recordings a task."
+        ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Read metadata, write nothing."),
     },
 )

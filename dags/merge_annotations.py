@@ -39,7 +39,9 @@ def _is_relabel_wanted(context):
     doc_md=__doc__,
     render_template_as_native_obj=True,
     params={
-        "limit": Param(None, type=["null", "integer"], minimum=1, maximum=1000, description="Files at most."),
+        "limit": Param(
+            None, type=["null", "integer"], minimum=1, maximum=1000, title="Limit", description="Files at most."
+        ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Check the rows, change nothing."),
         "relabel": Param(False, type="boolean", title="Relabel", description="Compute every label again."),
     },

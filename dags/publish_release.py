@@ -46,7 +46,9 @@ def _is_dry_run(context):
             title="Version",
             description="YYYY.MM.DD or YYYY.MM.DD.N; empty: today's next.",
         ),
-        "batch_size": Param(4, type="integer", minimum=1, maximum=100, description="Shards a task."),
+        "batch_size": Param(
+            4, type="integer", minimum=1, maximum=100, title="Batch size", description="Shards a task."
+        ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Freeze and check, publish nothing."),
     },
 )

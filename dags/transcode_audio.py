@@ -32,7 +32,9 @@ from include.settings import DAG_DEFAULTS, POOL_TRANSCODE
     render_template_as_native_obj=True,
     params={
         "limit": Param(None, type=["null", "integer"], minimum=1, title="Limit", description="Sources at most."),
-        "batch_size": Param(20, type="integer", minimum=1, maximum=500, description="Sources a task."),
+        "batch_size": Param(
+            20, type="integer", minimum=1, maximum=500, title="Batch size", description="Sources a task."
+        ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Say what is due, do nothing."),
     },
 )

@@ -116,6 +116,7 @@ def airflow_environment(port: int) -> dict[str, str]:
         AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME="0.5",
         AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
         AIRFLOW_CONN_OPEN_EMPATHIC_CATALOG=catalog.url(),
+        MPLCONFIGDIR=str(run_folder() / "cache" / "matplotlib"),
         OPEN_EMPATHIC_RUN=str(run_folder()),
         OPEN_EMPATHIC_CATALOG_URL=catalog.url(),
         OPEN_EMPATHIC_STORE_URL=settings.current().store_root,

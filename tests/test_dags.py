@@ -132,3 +132,10 @@ def test_the_bundle_is_the_repository_and_only_dags_are_parsed() -> None:
 def test_dag_files_are_wiring() -> None:
     for path in (ROOT / "dags").glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 120, path
+
+
+def test_the_reference_page_is_what_the_dags_say(tmp_path: Path) -> None:
+    environment = process_environment(AIRFLOW_HOME=str(tmp_path), PYTHONPATH=str(ROOT))
+    command = [sys.executable, "-m", "local.dag_reference", "--stdout"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split("RESULT")[1] == (ROOT / "docs" / "dags.md").read_text(encoding="utf-8"), "run `make docs`"
