@@ -1,0 +1,27 @@
+-- Clips by language: the first part of the BCP 47 tag, in small letters. null: not known;
+-- an empty text: something stands there, and it is no tag.
+select
+    language,
+    count(*) as n_clips,
+    sum(duration_s)::double precision as duration_s,
+    count(distinct speaker_group) as n_speaker_groups
+from (
+    select
+        case
+            when tag is null or primary_part in ('und', 'zxx', 'mul', 'mis') then null
+            else coalesce(primary_part, '')
+        end as language,
+        duration_s,
+        speaker_group
+    from (
+        select
+            sample ->> 'language' as tag,
+            lower(substring(sample ->> 'language' from '^([A-Za-z]{2,3})(?:[-_][A-Za-z0-9_-]*)?$')) as primary_part,
+            (sample ->> 'duration_s')::numeric as duration_s,
+            sample ->> 'speaker_group' as speaker_group
+        from catalog.release_clip
+        where version = %(version)s
+    ) as tagged
+) as named
+group by language
+order by n_clips desc, language collate "C" asc nulls last
