@@ -16,6 +16,7 @@ YOUTUBE_HOSTS = {
     "youtube-nocookie.com", "www.youtube-nocookie.com",
 }  # fmt: skip
 MAX_CLIP_MS = 30_000
+MAX_ADDRESS_BYTES = 2000  # Postgres indexes addresses, and takes no entry over 2,704 bytes
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,13 @@ class Stretch:
     url: str
     start_s: float | None = None
     end_s: float | None = None
+
+    @property
+    def window_ms(self) -> tuple[int, int] | None:
+        """The stretch in milliseconds; None if all of the recording is meant."""
+        if self.start_s is None or self.end_s is None:
+            return None
+        return round(self.start_s * 1000), round(self.end_s * 1000)
 
 
 def parse_address(address: str) -> Stretch:
@@ -39,17 +47,23 @@ def parse_address(address: str) -> Stretch:
     query = parse_qs(parts.query)
     video_id = _youtube_id(parts, query)
     url = parts._replace(fragment="").geturl() if video_id is None else f"https://www.youtube.com/watch?v={video_id}"
-    window = parse_qs(parts.fragment).get("t", [""])[0].removeprefix("npt:")
-    if "," in window:
-        start, _, end = window.partition(",")
-    elif video_id is not None and "start" in query and "end" in query:
-        start, end = query["start"][0], query["end"][0]
-    else:
+    times = parse_qs(parts.fragment).get("t", [""])[0].removeprefix("npt:")
+    if "," not in times and video_id is not None and "start" in query and "end" in query:
+        times = f"{query['start'][0]},{query['end'][0]}"
+    if "," not in times:
         return Stretch(url)
+    start, _, end = times.partition(",")
     try:
-        return Stretch(url, float(start or 0), float(end))
+        return Stretch(url, _seconds(start or "0"), _seconds(end))
     except ValueError:
-        raise ValueError(f"times {window!r} are not START,END in seconds") from None
+        raise ValueError(f"times {times[:100]!r} are not START,END in seconds") from None
+
+
+def _seconds(text: str) -> float:
+    """A plain number of seconds, within what milliseconds in the catalog can hold. Raises ValueError."""
+    if not re.fullmatch(r"-?[0-9]{1,6}(\.[0-9]*)?|\.[0-9]+", text):
+        raise ValueError(text)
+    return float(text)
 
 
 def source_id(url: str, extractor: str = "generic", remote_id: str = "") -> str:
@@ -75,23 +89,35 @@ def clip_id(source_id: str, start_ms: int, end_ms: int) -> str:
 
     Raises ValueError if that is not a stretch of at most 30 s.
     """
+    check_window(start_ms, end_ms)
+    return f"{source_id.replace(':', '-')}-{start_ms}-{end_ms}"
+
+
+def check_window(start_ms: int, end_ms: int) -> None:
+    """Raise ValueError, with what is wrong, if that is not a stretch of at most 30 s."""
     if start_ms < 0:
         raise ValueError(f"the clip starts at {start_ms / 1000:g} s, before its source")
     if end_ms <= start_ms:
         raise ValueError(f"the clip ends at {end_ms / 1000:g} s, not after its start at {start_ms / 1000:g} s")
     if end_ms - start_ms > MAX_CLIP_MS:
         raise ValueError(f"the clip is {(end_ms - start_ms) / 1000:g} s long, over {MAX_CLIP_MS / 1000:g} s")
-    return f"{source_id.replace(':', '-')}-{start_ms}-{end_ms}"
 
 
 def _split(url: str) -> SplitResult:
+    url = url.strip()
+    if not url.isprintable():
+        raise ValueError(f"no address, it holds characters that can't be printed: {url[:200]!r}")
+    if len(url.encode()) > MAX_ADDRESS_BYTES:
+        raise ValueError(f"the address is over {MAX_ADDRESS_BYTES} bytes long: {url[:200]!r}…")
     try:
-        parts = urlsplit(url.strip())
-        hostname = parts.hostname
+        parts = urlsplit(url)
+        hostname, _ = parts.hostname, parts.port
     except ValueError as error:
         raise ValueError(f"no address: {error}") from None
     if parts.scheme not in ("http", "https") or not hostname:
         raise ValueError(f"no http or https address: {url[:200]!r}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("the address holds a user's name or password, which would be published with its clips")
     return parts
 
 

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     @property
     def store_root(self) -> str:
         """URL of the store, without a slash at its end."""
-        return (self.store_url or (self.run / "store").as_uri()).rstrip("/")
+        return (self.store_url or f"file://{self.run / 'store'}").rstrip("/")
 
     @cached_property
     def ffmpeg_path(self) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include import audio, catalog, ids, settings, store, ytdlp
-from include.harvest import cut_windows
+from include import audio, catalog, settings, store, ytdlp
+from include.harvest import cut_windows, insert_clips
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,16 +23,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def plan_batches(limit: int | None = None, batch_size: int = 20) -> list[list[str]]:
+def plan_batches(limit: int | None = None, batch_size: int = 20, dry_run: bool = False) -> list[list[str]]:
     """Ids of the sources with clips that are due, oldest first, in batches for parallel work.
 
-    `limit` is a number of sources. At most 1,000 batches: Airflow maps no task over more than 1,024.
+    `limit` is a number of sources. At most 1,000 batches: Airflow maps no task over more than 1,024. With `dry_run`
+    the sources are logged, and there is no batch.
     """
     with catalog.connect() as connection:
         due = [row["source_id"] for row in catalog.rows(connection, "select_due_sources", limit=limit)]
     batch_size = max(batch_size, -(-len(due) // 1000))
     batches = [due[first : first + batch_size] for first in range(0, len(due), batch_size)]
     log.info("%d sources have clips to transcode, in %d batches", len(due), len(batches))
+    if dry_run:
+        log.info("dry run; due are: %s", ", ".join(due) or "none")
+        return []
     return batches
 
 
@@ -40,7 +44,7 @@ def transcode_batch(source_ids: Sequence[str]) -> dict[str, int]:
     """Transcode all due clips of some sources.
 
     Returns counts of clips by what became of them (`ready`, `rejected`, `failed`, `gone`), `refused_sources`
-    (uncut ones without usable audio) and `busy_sources` (in another worker's hands).
+    (uncut ones without usable audio) and `busy_sources` (in another worker's hands, or made by it meanwhile).
     """
     counts: Counter[str] = Counter()
     started_at = time.monotonic()
@@ -54,7 +58,8 @@ def transcode_batch(source_ids: Sequence[str]) -> dict[str, int]:
 def _transcode_source(source_id: str) -> Counter[str]:
     """Transcode all due clips of one source, under its row lock; one transaction."""
     with catalog.connect() as connection:
-        source = catalog.row(connection, "lock_source", source_id=source_id)
+        is_held = catalog.row(connection, "lock_source", source_id=source_id) is not None
+        source = catalog.row(connection, "select_due_source", source_id=source_id) if is_held else None
         if source is None:
             return Counter(busy_sources=1)
         with tempfile.TemporaryDirectory(prefix="open-empathic-") as folder:
@@ -78,16 +83,12 @@ def _cut_clips(connection: "Connection[catalog.Row]", source: catalog.Row, pcm: 
     decoded_s = len(pcm) / settings.current().sample_rate_hz
     catalog.run(connection, "update_source_duration", source_id=source_id, duration_s=decoded_s)
     if source["is_to_cut"]:
-        for start_ms, end_ms in cut_windows(decoded_s):
-            clip_id = ids.clip_id(source_id, start_ms, end_ms)
-            catalog.run(
-                connection, "insert_clip", clip_id=clip_id, source_id=source_id, start_ms=start_ms, end_ms=end_ms
-            )
         catalog.run(connection, "mark_source_cut", source_id=source_id)
+        insert_clips(connection, source_id, cut_windows(decoded_s))
     counts: Counter[str] = Counter()
     for clip in catalog.rows(connection, "select_due_clips", source_id=source_id):
         counts[_finish_clip(connection, clip, pcm)] += 1
-    if not counts:
+    if not counts and source["is_to_cut"]:
         counts += _refuse(connection, source, f"only {decoded_s:.2f} s long")
     return counts
 

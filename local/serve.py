@@ -29,7 +29,7 @@ class _Handler(SimpleHTTPRequestHandler):
             return super().send_head()
         size = path.stat().st_size
         first, last = int(wanted[1]), min(int(wanted[2] or size - 1), size - 1)
-        if first >= size:
+        if not first <= last < size:
             self.send_error(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
             return None
         self.send_response(HTTPStatus.PARTIAL_CONTENT)
@@ -57,7 +57,8 @@ class _Server(ThreadingHTTPServer):
 def serving(folder: Path, port: int = 0) -> Iterator[str]:
     """Serve `folder` while the block runs, on a free port unless one is given; the server's URL."""
     server = _Server(("127.0.0.1", port), partial(_Handler, directory=str(folder)))
-    Thread(target=server.serve_forever, daemon=True).start()
+    # A short poll: the server ends as soon as the block does.
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:

@@ -1,10 +1,18 @@
 """A real catalog and store for each test, recordings made in code, and a web server on this machine to get them."""
 
+import atexit
+import contextlib
+import io
 import json
+import mimetypes
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
@@ -14,19 +22,26 @@ import psycopg
 import pytest
 import soundfile
 
-from include import catalog, settings
+from include import annotations, catalog, settings, store
 from local.serve import serving
 
 RATE_HZ = 24_000
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
+def postgres() -> str:
     """URL of the `template` database, migrated, on an embedded server that lives as long as the tests."""
-    settings.configure(run=tmp_path_factory.mktemp("run"), catalog_url=None)
+    # Not in pytest's own folder: root's server runs as another user, whom the next start of pytest would shut out.
+    run = Path(tempfile.mkdtemp(prefix="open_empathic_"))
+    atexit.register(shutil.rmtree, run, ignore_errors=True)  # after the server's own, which stops it
+    settings.configure(run=run, catalog_url=None)
     url = catalog.embedded_url("template")
     settings.configure(catalog_url=url)
     catalog.migrate()
+    with psycopg.connect(url, autocommit=True) as connection:
+        # A power cut may cost the tests their data: a database for each is made several times faster.
+        connection.execute("alter system set fsync = off")
+        connection.execute("select pg_reload_conf()")
     return url
 
 
@@ -82,6 +97,56 @@ def site(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+class Web:
+    """A web server on 127.0.0.1 that answers as it is told to, 404 otherwise, and notes what it was asked for.
+
+    While `is_open` is clear, answers wait.
+    """
+
+    def __init__(self) -> None:
+        web = self
+        self.requests: list[str] = []
+        self.is_open = Event()
+        self.is_open.set()
+        self.answers: dict[str, tuple[int, str, bytes]] = {}
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                web.requests.append(self.path)
+                web.is_open.wait(20)
+                status, content_type, body = web.answers.get(self.path, (404, "text/plain", b""))
+                self.send_response(status)
+                self.send_header("Content-Type", content_type)
+                if status != 200 or not self.path.startswith("/endless"):
+                    self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                with contextlib.suppress(ConnectionError):
+                    self.wfile.write(body)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def add(self, path: str, body: bytes | str | Path = b"", status: int = 200, content_type: str = "") -> str:
+        """Answer a request for `path` with this; its URL."""
+        content = body.read_bytes() if isinstance(body, Path) else body.encode() if isinstance(body, str) else body
+        guessed = mimetypes.guess_type(path)[0] or "text/html"
+        self.answers[f"/{path}"] = (status, content_type or guessed, content)
+        return f"{self.url}/{path}"
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """A `Web` that serves while the test runs."""
+    found = Web()
+    Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+
+
 _clock = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -103,7 +168,36 @@ def annotation(clip_id: str, annotator_id: str, **said: Any) -> dict[str, Any]:
 
 def jsonl(rows: list[Any]) -> bytes:
     """Rows as a JSONL file; a row that is text or bytes already stands as it is."""
-    lines = [
-        row if isinstance(row, bytes) else (row if isinstance(row, str) else json.dumps(row)).encode() for row in rows
-    ]
-    return b"".join(line + b"\n" for line in lines)
+    lines = [row if isinstance(row, str | bytes) else json.dumps(row) for row in rows]
+    return b"".join((line.encode() if isinstance(line, str) else line) + b"\n" for line in lines)
+
+
+def ready_clip(video_id: str, start_ms: int = 0, *, channel: str = "", duration_s: float = 0.5) -> str:
+    """Put a ready clip with audio of its own into catalog and store, as if harvested and transcoded; its id."""
+    clip_id = f"youtube-{video_id}-{start_ms}-{start_ms + int(duration_s * 1000)}"
+    pcm = np.random.default_rng(list(clip_id.encode())).integers(-9000, 9000, int(duration_s * RATE_HZ), np.int16)
+    flac = io.BytesIO()
+    soundfile.write(flac, pcm, RATE_HZ, format="FLAC", subtype="PCM_16")
+    sha256 = store.put_audio(flac.getvalue())
+    sql(
+        "insert into catalog.source (source_id, url, title, channel, speaker_group, licence, language)"
+        " values (%s, %s, 'A talk', nullif(%s, ''), %s, 'CC-BY-4.0', 'en') on conflict do nothing",
+        *(f"youtube:{video_id}", f"https://www.youtube.com/watch?v={video_id}", channel, channel or video_id),
+    )
+    sql(
+        "insert into catalog.clip (clip_id, source_id, start_ms, end_ms, state, audio_sha256, sample_rate_hz,"
+        " duration_s, measures) values (%s, %s, %s, %s, 'ready', %s, %s, %s, %s)",
+        *(clip_id, f"youtube:{video_id}", start_ms, start_ms + int(duration_s * 1000), sha256, RATE_HZ, duration_s),
+        '{"peak_dbfs": -11.2, "rms_dbfs": -15.5}',
+    )
+    return clip_id
+
+
+def merge(rows: list[Any], file: str = "form.jsonl") -> dict[str, int]:
+    """Merge rows as one annotation file; what merge_stream() counts."""
+    return annotations.merge_stream(io.BytesIO(jsonl(rows)), file)
+
+
+def agreed(clip_ids: list[str], n_raters: int = 3, **said: Any) -> None:
+    """Let `n_raters` annotators say the same of each clip."""
+    merge([annotation(clip_id, f"rater-{n}", **said) for clip_id in clip_ids for n in range(n_raters)])

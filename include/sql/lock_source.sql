@@ -1,5 +1,6 @@
--- Hold a source until the transaction ends; nothing if another worker holds it.
-select source_id, url, is_to_cut
+-- Hold a source until the transaction ends; nothing if another worker holds it. `no key`: it may get clips meanwhile.
+-- What is due of it must be read by a later statement: this one's snapshot may be older than the lock.
+select source_id
 from catalog.source
 where source_id = %(source_id)s
-for update skip locked
+for no key update skip locked

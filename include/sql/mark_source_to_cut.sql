@@ -5,3 +5,4 @@ where
     source_id = %(source_id)s
     and refusal is null
     and not is_cut
+    and not is_to_cut

@@ -4,7 +4,7 @@ set shard = numbered.position / %(shard_samples)s, position = numbered.position 
 from (
     select
         clip_id,
-        (row_number() over (partition by split order by clip_id) - 1)::integer as position
+        (row_number() over (partition by split order by clip_id collate "C") - 1)::integer as position
     from catalog.release_clip
     where version = %(version)s
 ) as numbered

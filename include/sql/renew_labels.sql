@@ -4,7 +4,8 @@ with
 vote as materialized (
     select
         current_annotation.*,
-        annotator.weight
+        -- Exact sums: those of floats hang on the order in which the rows come.
+        annotator.weight::numeric as weight
     from (
         select distinct on (annotation.clip_id, annotation.annotator_id) annotation.*
         from clip_to_label
@@ -58,7 +59,7 @@ family_count as (
 family_share as (
     select
         *,
-        weight / nullif(sum(weight) over (partition by clip_id), 0) as soft,
+        (weight / nullif(sum(weight) over (partition by clip_id), 0))::double precision as soft,
         max(n_raters) over (partition by clip_id) as most
     from family_count
 ),
@@ -68,8 +69,8 @@ emotion as (
         clip_id,
         jsonb_object_agg(family, n_raters) as emotion_votes,
         coalesce(jsonb_object_agg(family, soft) filter (where soft is not null), '{}') as emotion_soft,
-        coalesce(array_agg(family order by family) filter (where n_raters >= 2), '{}') as emotion_hard,
-        array_agg(family order by family) filter (where n_raters = most) as emotion_plurality
+        coalesce(array_agg(family order by family collate "C") filter (where n_raters >= 2), '{}') as emotion_hard,
+        array_agg(family order by family collate "C") filter (where n_raters = most) as emotion_plurality
     from family_share
     group by clip_id
 ),
@@ -78,7 +79,7 @@ perceived as (
     select
         clip_id,
         field,
-        (array_agg(value order by n_raters desc, value asc))[1] as value,
+        (array_agg(value order by n_raters desc, value collate "C" asc))[1] as value,
         max(n_raters) / sum(n_raters)::double precision as share
     from (
         select
@@ -100,7 +101,7 @@ sound as (
     -- A sound is there if at least half of those who answered heard it.
     select
         clip_id,
-        array_agg(sound order by sound) as background_sounds
+        array_agg(sound order by sound collate "C") as background_sounds
     from (
         select
             vote.clip_id,
@@ -138,20 +139,22 @@ field as (
         clip_id,
         count(*) as n_raters,
         avg(arousal)::double precision as arousal_mean,
-        sum(arousal * weight) / nullif(sum(weight) filter (where arousal is not null), 0) as arousal_weighted,
+        (sum(arousal * weight) / nullif(sum(weight) filter (where arousal is not null), 0))::double precision
+            as arousal_weighted,
         stddev_pop(arousal)::double precision as arousal_std,
         count(arousal) as arousal_n,
         avg(valence)::double precision as valence_mean,
-        sum(valence * weight) / nullif(sum(weight) filter (where valence is not null), 0) as valence_weighted,
+        (sum(valence * weight) / nullif(sum(weight) filter (where valence is not null), 0))::double precision
+            as valence_weighted,
         stddev_pop(valence)::double precision as valence_std,
         count(valence) as valence_n,
         percentile_disc(0.5) within group (
             order by array_position(array['unusable', 'poor', 'average', 'good', 'excellent'], audio_quality)
         ) as audio_quality,
-        mode() within group (order by transcription) as transcription,
-        mode() within group (order by language) as language,
-        mode() within group (order by audio_description) as audio_description,
-        mode() within group (order by video_description) as video_description,
+        mode() within group (order by transcription collate "C") as transcription,
+        mode() within group (order by language collate "C") as language,
+        mode() within group (order by audio_description collate "C") as audio_description,
+        mode() within group (order by video_description collate "C") as video_description,
         max(vocabulary_version) as vocabulary_version
     from vote
     group by clip_id

@@ -1,2 +1,2 @@
 select * from catalog.label
-order by clip_id
+order by clip_id collate "C"

@@ -7,7 +7,7 @@ select
         else 'changed'
     end as change,
     (
-        select array_agg(key order by key)
+        select array_agg(key order by key collate "C")
         from jsonb_object_keys(now_in.sample || was_in.sample) as key
         where now_in.sample -> key is distinct from was_in.sample -> key
     ) as fields
@@ -15,4 +15,4 @@ from (select * from catalog.release_clip where version = %(version)s) as now_in
 full join (select * from catalog.release_clip where version = %(parent)s) as was_in
     on now_in.clip_id = was_in.clip_id
 where now_in.sample_sha256 is distinct from was_in.sample_sha256
-order by clip_id
+order by coalesce(now_in.clip_id, was_in.clip_id) collate "C"

@@ -10,4 +10,4 @@ select
 from catalog.release_clip
 inner join catalog.release_shard using (version, split, shard)
 where release_clip.version = %(version)s
-order by release_clip.clip_id
+order by release_clip.clip_id collate "C"

@@ -25,4 +25,4 @@ inner join lateral (
 ) as annotation on true
 inner join catalog.annotator on annotation.annotator_id = annotator.annotator_id
 where release_clip.version = %(version)s and not annotation.is_retracted and annotator.state <> 'blocked'
-order by annotation.clip_id, annotation.annotation_id
+order by annotation.clip_id collate "C", annotation.annotation_id

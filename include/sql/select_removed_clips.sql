@@ -1,7 +1,9 @@
 -- Clips that any earlier published release had and this one has not, with why where it is known.
 select
     earlier.clip_id,
-    max(earlier.version) as last_version,
+    (
+        array_agg(earlier.version order by string_to_array(earlier.version, '.')::integer[] desc)
+    )[1] as last_version,
     coalesce(
         max(clip.reason),
         case when bool_or(label.is_held) then 'held: reported by annotators' end,
@@ -21,4 +23,4 @@ where
         where kept.version = %(version)s and kept.clip_id = earlier.clip_id
     )
 group by earlier.clip_id
-order by earlier.clip_id
+order by earlier.clip_id collate "C"

@@ -1,7 +1,7 @@
 select
     split,
     count(*) as n_clips,
-    sum((sample ->> 'duration_s')::double precision) as duration_s
+    sum((sample ->> 'duration_s')::numeric)::double precision as duration_s
 from catalog.release_clip
 where version = %(version)s
 group by split

@@ -1,0 +1,361 @@
+import hashlib
+import io
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import RATE_HZ, Web, chirp, sql
+
+from include import harvest, ids, settings, store, transcode, ytdlp
+
+Recording = Callable[..., Path]
+
+pytestmark = pytest.mark.usefixtures("pipeline")
+
+
+def clips() -> list[dict[str, Any]]:
+    return sql("select * from catalog.clip order by source_id, start_ms, end_ms")
+
+
+def states() -> dict[str, str]:
+    """State of each clip by its place in its source."""
+    return {f"{row['start_ms']}-{row['end_ms']}": row["state"] for row in clips()}
+
+
+def source() -> dict[str, Any]:
+    """The one source there is."""
+    (found,) = sql("select * from catalog.source")
+    return found
+
+
+def due() -> list[str]:
+    return [source_id for batch in transcode.plan_batches() for source_id in batch]
+
+
+def run() -> dict[str, int]:
+    return transcode.transcode_batch(due())
+
+
+def make_due() -> None:
+    sql("update catalog.clip set retry_at = now() - interval '1 second' where retry_at is not null")
+    sql("update catalog.source set retry_at = now() - interval '1 second' where retry_at is not null")
+
+
+@pytest.fixture
+def talk(web: Web, recording: Recording) -> str:
+    """URL of a recording of 12 s."""
+    return web.add("talk.m4a", recording("talk.m4a", 12))
+
+
+def test_a_ready_clip_has_its_audio_in_the_store(talk: str) -> None:
+    harvest.harvest_batch([f"{talk}#t=2,4.5"])
+    assert run() == {"ready": 1}
+    (clip,) = clips()
+    flac = store.read_bytes(store.audio_path(clip["audio_sha256"]))
+    assert hashlib.sha256(flac).hexdigest() == clip["audio_sha256"]
+    assert (clip["audio_bytes"], clip["sample_rate_hz"], clip["duration_s"]) == (len(flac), RATE_HZ, 2.5)
+    assert clip["measures"] == {"peak_dbfs": pytest.approx(-10.5, abs=0.5), "rms_dbfs": pytest.approx(-13.5, abs=0.5)}
+    assert (clip["reason"], clip["retry_at"]) == (None, None)
+    assert clip["ready_at"] is not None
+    samples, _ = soundfile.read(io.BytesIO(flac))
+    assert np.abs(samples - chirp(5)[2 * RATE_HZ : 2 * RATE_HZ + len(samples)]).max() < 0.1
+    assert source()["duration_s"] == pytest.approx(12, abs=0.1)
+
+
+def test_a_source_is_downloaded_once_for_all_its_clips(web: Web, talk: str) -> None:
+    harvest.harvest_batch([f"{talk}#t={start},{start + 1}" for start in range(8)])
+    web.requests.clear()
+    assert run() == {"ready": 8}
+    assert web.requests == ["/talk.m4a"] * 2  # yt-dlp looks first, then downloads
+    assert len(store.paths_below("audio")) == 8
+
+
+def test_a_source_without_times_is_cut_by_rule(web: Web, recording: Recording) -> None:
+    url = web.add("long.mp3", recording("long.mp3", 24))
+    harvest.harvest_batch([url])
+    assert run() == {"ready": 2}
+    assert states() == {"0-12000": "ready", "12000-24000": "ready"}
+    assert (source()["is_cut"], source()["is_to_cut"]) == (True, False)
+    harvest.harvest_batch([url])
+    assert due() == []
+
+
+def test_a_second_run_finds_nothing_to_do(web: Web, talk: str) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2", f"{talk}#t=20,22"])
+    assert run() == {"ready": 1, "rejected": 1}
+    before, n_requests = clips(), len(web.requests)
+    assert due() == []
+    assert transcode.transcode_batch([ids.source_id(talk)]) == {"busy_sources": 1}  # planned by two runs at once
+    assert (clips(), len(web.requests)) == (before, n_requests)
+    assert source()["refusal"] is None
+
+
+def test_each_clip_is_rejected_for_its_own_reason(web: Web, recording: Recording) -> None:
+    sound = np.concatenate([chirp(3), np.zeros(3 * RATE_HZ)])
+    url = web.add("talk.flac", recording("talk.flac", 6, samples=sound), content_type="audio/flac")
+    harvest.harvest_batch([f"{url}#t={times}" for times in ("0,2", "4,5", "5,9", "45,53", "5,6.2")])
+    assert run() == {"ready": 1, "rejected": 4}
+    reasons = {row["start_ms"] + row["end_ms"]: row["reason"] for row in clips()}
+    assert reasons == {
+        2000: None,
+        9000: "digital silence",
+        11_200: "digital silence",
+        14_000: "past the end: the recording has 6.00 s",
+        98_000: "past the end: the recording has 6.00 s",
+    }
+
+
+def test_what_cannot_be_decoded_is_rejected_for_good(web: Web, talk: str) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2", f"{talk}#t=2,4"])
+    web.add("talk.m4a", b"<html>nothing here</html>" * 9, content_type="audio/mp4")
+    assert run() == {"rejected": 2}
+    assert {row["reason"] for row in clips()} == {source()["refusal"]}
+    assert source()["refusal"].startswith("nothing could be decoded: ")
+    assert due() == []
+
+
+def test_an_uncut_source_without_audio_is_refused(web: Web, recording: Recording) -> None:
+    url = web.add(
+        "mute.mp4", recording("mute.mp4", 1, options=("-f", "lavfi", "-i", "testsrc=d=1:s=64x48", "-map", "1:v"))
+    )
+    harvest.harvest_batch([url])
+    assert run() == {"refused_sources": 1}
+    assert (source()["refusal"], source()["is_to_cut"], due()) == ("no audio stream", False, [])
+    assert harvest.harvest_batch([url]) == {"known_sources": 1}
+    assert due() == []
+
+
+def test_an_uncut_source_that_is_too_short_is_refused(web: Web, recording: Recording) -> None:
+    harvest.harvest_batch([web.add("short.mp3", recording("short.mp3", 0.5))])
+    assert run() == {"refused_sources": 1}
+    assert source()["refusal"] == "only 0.50 s long"
+
+
+def test_a_source_lost_for_good_is_not_asked_for_again(web: Web, recording: Recording) -> None:
+    urls = [web.add(name, recording("talk.mp3", 1)) for name in ("404.mp3", "403.mp3")]
+    harvest.harvest_batch([f"{url}#t={times}" for url in urls for times in ("0,2", "2,4")])
+    for status in (404, 403):
+        web.add(f"{status}.mp3", status=status)
+    assert run() == {"gone": 2, "rejected": 2}
+    by_state = {row["state"]: row["reason"] for row in clips()}
+    assert by_state["gone"].startswith("gone: ")
+    assert by_state["rejected"].startswith("refused: ")
+    assert "HTTP Error 403" in by_state["rejected"]
+    assert due() == []
+
+
+def test_a_source_that_is_down_is_tried_again_later(web: Web, talk: str) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2"])
+    content = web.answers["/talk.m4a"][2]
+    for status, wait_s in ((503, 3600), (429, 7200)):
+        web.add("talk.m4a", status=status)
+        assert run() == {"failed": 1}
+        waits_s = sql("select extract(epoch from retry_at - now())::float as wait_s from catalog.clip")[0]["wait_s"]
+        assert waits_s == pytest.approx(wait_s, abs=60)
+        assert due() == []
+        assert transcode.transcode_batch([ids.source_id(talk)]) == {"busy_sources": 1}
+        make_due()
+    web.add("talk.m4a", content, content_type="audio/mp4")
+    assert run() == {"ready": 1}
+    assert (clips()[0]["reason"], clips()[0]["retry_at"], source()["retry_at"]) == (None, None, None)
+
+
+def test_an_uncut_source_that_is_down_is_tried_again_later(web: Web, talk: str) -> None:
+    harvest.harvest_batch([talk])
+    content = web.answers["/talk.m4a"][2]
+    web.add("talk.m4a", status=503)
+    assert run() == {"failed_sources": 1}
+    assert due() == []
+    make_due()
+    web.add("talk.m4a", content, content_type="audio/mp4")
+    assert run() == {"ready": 1}
+    web.add("other.mp3", content)
+    harvest.harvest_batch([f"{web.url}/other.mp3"])
+    web.add("other.mp3", status=404)
+    assert run() == {"gone_sources": 1}
+    assert due() == []
+
+
+@pytest.mark.parametrize("path", ["talk.flac", "endless.flac"])
+def test_a_recording_over_the_limit_is_refused(web: Web, recording: Recording, path: str) -> None:
+    url = web.add(path, recording("talk.flac", 12), content_type="audio/flac")
+    harvest.harvest_batch([f"{url}#t=0,2"])
+    settings.configure(**settings.current().model_dump() | {"max_download_bytes": 50_000})
+    assert run() == {"rejected": 1}
+    assert "over 50000 bytes" in clips()[0]["reason"]
+
+
+def test_a_download_is_stopped_at_the_limit(web: Web, tmp_path: Path) -> None:
+    url = web.add("endless.wav", bytes(2**22), content_type="audio/wav")
+    settings.configure(**settings.current().model_dump() | {"max_download_bytes": 2**20})
+    with pytest.raises(ytdlp.Fault, match="over 1048576 bytes"):
+        ytdlp.download(url, tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.glob("source*")) < 2**22
+
+
+def test_a_recording_that_became_a_live_stream_is_not_waited_for(web: Web) -> None:
+    part = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\npart.ts\n"
+    url = web.add("talk.m3u8", f"{part}#EXT-X-ENDLIST\n", content_type="application/vnd.apple.mpegurl")
+    harvest.harvest_batch([url])
+    web.add("talk.m3u8", part, content_type="application/vnd.apple.mpegurl")
+    assert run() == {"failed": 1}
+    assert ytdlp.LIVE in clips()[0]["reason"]
+
+
+def test_a_stream_in_parts_becomes_audio(web: Web, recording: Recording) -> None:
+    web.add("part.ts", recording("part.ts", 3), content_type="video/mp2t")
+    parts = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:3,\npart.ts\n#EXT-X-ENDLIST\n"
+    harvest.harvest_batch([web.add("talk.m3u8", parts, content_type="application/vnd.apple.mpegurl")])
+    assert run() == {"ready": 1}
+    assert clips()[0]["duration_s"] == pytest.approx(3, abs=0.1)
+
+
+def test_one_bad_source_never_stops_its_batch(web: Web, talk: str, recording: Recording) -> None:
+    other = web.add("other.mp3", recording("other.mp3", 2))
+    bad = [web.add(name, recording("talk.mp3", 1)) for name in ("a.mp3", "b.mp3", "c.mp3")]
+    harvest.harvest_batch([f"{url}#t=0,1" for url in (bad[0], talk, *bad[1:], other)])
+    web.add("a.mp3", status=404)
+    web.add("b.mp3", status=503)
+    web.add("c.mp3", b"no sound")
+    assert run() == {"ready": 2, "gone": 1, "failed": 1, "rejected": 1}
+
+
+def test_a_plan_is_by_age_limited_and_in_batches(web: Web, recording: Recording) -> None:
+    content = recording("talk.mp3", 1)
+    urls = [web.add(f"{name}.mp3", content) for name in "cab"]
+    for url in urls:
+        harvest.harvest_batch([f"{url}#t=0,1", f"{url}#t=1,2"])
+    wanted = [ids.source_id(url) for url in urls]
+    assert transcode.plan_batches(batch_size=2) == [wanted[:2], wanted[2:]]
+    assert transcode.plan_batches(limit=1) == [wanted[:1]]
+    assert transcode.plan_batches(dry_run=True) == []
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_source_in_one_workers_hands_is_left_alone_by_others(web: Web, talk: str) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2"])
+    web.requests.clear()
+    web.is_open.clear()
+    with ThreadPoolExecutor() as pool:
+        try:
+            first = pool.submit(run)
+            wait_for(lambda: web.requests)
+            assert transcode.transcode_batch([ids.source_id(talk)]) == {"busy_sources": 1}
+            later = pool.submit(harvest.harvest_batch, [f"{talk}#t=2,4"])
+            assert later.result(timeout=10) == {"known_sources": 1, "new_clips": 1}  # harvesting needn't wait
+        finally:
+            web.is_open.set()
+        assert first.result() == {"ready": 2}
+    assert len(web.requests) == 2
+
+
+def test_workers_share_sources_and_do_none_twice(web: Web, recording: Recording) -> None:
+    content = recording("talk.mp3", 3)
+    for n in range(6):
+        url = web.add(f"{n}.mp3", content)
+        harvest.harvest_batch([f"{url}#t=0,1", f"{url}#t=1,2"])
+    web.requests.clear()
+    planned = due()
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(transcode.transcode_batch, [planned, planned[::-1], planned[3:] + planned[:3]]))
+    assert sum(result.get("ready", 0) for result in results) == 12
+    assert sum(result.get("busy_sources", 0) for result in results) == 12
+    assert sorted(web.requests) == sorted(f"/{n}.mp3" for n in range(6) for _ in range(2))
+
+
+def test_clips_settled_while_their_source_came_down_refuse_nothing(talk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2"])
+    download = ytdlp.download
+
+    def download_meanwhile(url: str, folder: Path) -> Path:
+        sql("update catalog.clip set state = 'blocked', reason = 'taken down'")
+        return download(url, folder)
+
+    monkeypatch.setattr(ytdlp, "download", download_meanwhile)
+    assert run() == {}
+    assert (states(), source()["refusal"]) == ({"0-2000": "blocked"}, None)
+
+
+def worker(pipeline: settings.Settings, source_id: str) -> "subprocess.Popen[bytes]":
+    """A process of its own that transcodes one source."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"from include import transcode; transcode.transcode_batch([{source_id!r}])"],
+        cwd=settings.ROOT,
+        env=settings.process_environment(
+            OPEN_EMPATHIC_CATALOG_URL=str(pipeline.catalog_url),
+            OPEN_EMPATHIC_STORE_URL=pipeline.store_url,
+            TMPDIR=str(pipeline.run.parent),
+        ),
+    )
+
+
+def test_a_worker_killed_at_work_loses_nothing(web: Web, talk: str, pipeline: settings.Settings) -> None:
+    harvest.harvest_batch([talk, f"{talk}#t=0,2"])
+    before = clips()
+    web.requests.clear()
+    web.is_open.clear()
+    killed = worker(pipeline, ids.source_id(talk))
+    wait_for(lambda: web.requests)
+    assert transcode.transcode_batch(due()) == {"busy_sources": 1}
+    killed.kill()
+    killed.wait()
+    web.is_open.set()
+    assert clips() == before
+    wait_for(
+        lambda: (
+            not sql(
+                "select 1 from pg_locks join pg_class on relation = pg_class.oid where relname = 'source'"
+                " and pid <> pg_backend_pid()"
+            )
+        )
+    )
+    assert run() == {"ready": 2}
+    assert due() == []
+
+
+def test_a_store_that_fails_half_way_loses_nothing(talk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    harvest.harvest_batch([f"{talk}#t={start},{start + 1}" for start in range(4)])
+    put_audio, n_put = store.put_audio, iter(range(99))
+
+    def put_two(content: bytes) -> str:
+        if next(n_put) == 2:
+            raise OSError("disk full")
+        return put_audio(content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "put_audio", put_two)
+        with pytest.raises(OSError, match="disk full"):
+            run()
+    assert set(states().values()) == {"candidate"}
+    assert run() == {"ready": 4}
+    assert len(store.paths_below("audio")) == 4
+
+
+def test_the_ledger_tells_each_try(web: Web, talk: str) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2"])
+    content = web.answers["/talk.m4a"][2]
+    web.add("talk.m4a", status=503)
+    run()
+    make_due()
+    web.add("talk.m4a", content, content_type="audio/mp4")
+    run()
+    tries = sql("select * from catalog.clip_attempt order by attempt_id")
+    assert [(row["stage"], row["outcome"], row["next_try_at"] is None) for row in tries] == [
+        ("harvest", "ok", True),
+        ("transcode", "transient", False),
+        ("transcode", "ok", True),
+    ]
+    assert all(row["source_ids"] == [ids.source_id(talk)] for row in tries)
