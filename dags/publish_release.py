@@ -42,7 +42,7 @@ def _is_dry_run(context):
         "version": Param(
             None,
             type=["null", "string"],
-            pattern=r"^\d{4}\.\d{2}\.\d{2}(\.\d+)?$",
+            pattern=f"^{release.VERSION.pattern}$",
             title="Version",
             description="YYYY.MM.DD or YYYY.MM.DD.N; empty: today's next.",
         ),

@@ -16,9 +16,47 @@ DONE, REFUSED = 0, 1
 OUTCOMES_REFUSED = ("rejected", "refused", "gone", "broken", "unsupported", "failed", "quota", "transient")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--catalog", "catalog_url", metavar="URL", help="postgresql:// address of another catalog.")
-@click.option("--store", "store_url", metavar="URL", help="file:// or s3:// root of another store.")
+class Address(click.ParamType[str]):
+    """The URL of a server or a folder: it begins with one of the schemes that can be read."""
+
+    name = "URL"
+
+    def __init__(self, *schemes: str) -> None:
+        self.schemes = schemes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The URL as it is. Raises BadParameter."""
+        if not str(value).startswith(self.schemes):
+            self.fail(f"{value!r} does not begin with {' or '.join(self.schemes)}", param, ctx)
+        return str(value)
+
+
+class Verbs(click.Group):
+    """The verbs; a catalog that can't be reached is said in a line, not in a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb. Raises ClickException (exit status 1) if the catalog can't be reached."""
+        import psycopg
+
+        try:
+            return super().invoke(ctx)
+        except psycopg.OperationalError as error:
+            raise click.ClickException(f"the catalog: {error}") from error
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--catalog",
+    "catalog_url",
+    type=Address("postgresql://"),
+    help="postgresql:// address of another catalog.",
+)
+@click.option(
+    "--store",
+    "store_url",
+    type=Address("file:///", "s3://"),
+    help="file:// or s3:// root of another store.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what is done, to standard error.")
 @click.pass_context
@@ -77,12 +115,13 @@ def has_refusals(counts: dict[str, int]) -> bool:
 
 
 @main.command()
-def status() -> None:
+@click.option("--refused", is_flag=True, help="Each input that was refused or waits for another try, and why.")
+def status(refused: bool) -> None:
     """The funnel: sources, candidates, ready, annotated, released; and the releases."""
     from include import funnel
 
     catalog.migrate()
-    show(funnel.read())
+    show(funnel.refusals() if refused else funnel.read())
 
 
 @main.command()
@@ -100,7 +139,7 @@ def harvest(urls: tuple[str, ...], limit: int | None, dry_run: bool) -> None:
     from include import harvest as harvesting
 
     catalog.migrate()
-    counts = total(harvesting.harvest_batch(batch, dry_run) for batch in harvesting.plan_batches(urls, limit))
+    counts = total(harvesting.harvest_batch(**batch) for batch in harvesting.plan_batches(urls, limit, dry_run=dry_run))
     show(counts, refused=has_refusals(counts))
 
 
@@ -129,17 +168,17 @@ def check(files: tuple[Path, ...]) -> None:
     """What of FILES would be accepted and refused, and why. Changes nothing."""
     from include.annotations import check_file
 
-    results = [check_file(path) for path in files]
+    results = {str(path): check_file(path) for path in files}
     show(
         {
-            result.file: {
+            path: {
                 "accepted": result.counts["accepted"],
                 "rejected": result.counts["rejected"],
                 "reasons": [f"line {row.line}: {row.reason}" for row in result.rejected],
             }
-            for result in results
+            for path, result in results.items()
         },
-        refused=any(result.rejected for result in results),
+        refused=any(result.rejected for result in results.values()),
     )
 
 
@@ -147,14 +186,18 @@ def check(files: tuple[Path, ...]) -> None:
 @FILES
 def merge(files: tuple[Path, ...]) -> None:
     """Merge FILES into the catalog and renew the labels of the clips they speak of."""
-    from include.annotations import merge_stream
+    from include.annotations import check_file, merge_stream
 
     catalog.migrate()
     counts: Counter[str] = Counter()
+    reasons = []
     for path in files:
         with path.open("rb") as stream:
-            counts.update(merge_stream(stream, path.name))
-    show(dict(counts), refused=has_refusals(counts))
+            merged = merge_stream(stream, path.name)
+        counts.update(merged)
+        if merged["rejected"]:
+            reasons += [f"{path}, line {row.line}: {row.reason}" for row in check_file(path).rejected]
+    show({**counts, **({"reasons": reasons} if reasons else {})}, refused=has_refusals(counts))
 
 
 @main.group()

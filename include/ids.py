@@ -75,8 +75,9 @@ def source_id(url: str, extractor: str = "generic", remote_id: str = "") -> str:
     video_id = _youtube_id(parts, parse_qs(parts.query))
     if video_id is not None:
         return f"youtube:{video_id}"
-    extractor = re.sub(r"[^a-z0-9_-]", "_", extractor.lower())
-    if extractor != "generic" and re.fullmatch(r"[A-Za-z0-9_-]{1,60}", remote_id):
+    # Short enough that `<clip id>.flac` fits the 100 characters of a tar header: a longer name needs a PAX record.
+    extractor = re.sub(r"[^a-z0-9_-]", "_", extractor.lower())[:20]
+    if extractor != "generic" and re.fullmatch(r"[A-Za-z0-9_-]{1,48}", remote_id):
         return f"{extractor}:{remote_id}"
     stem = PurePosixPath(unquote(parts.path)).stem or "index"
     slug = re.sub(r"[^A-Za-z0-9_-]", "_", stem)[:40]

@@ -6,6 +6,7 @@ moves last.
 """
 
 import hashlib
+import io
 import json
 import logging
 import re
@@ -18,7 +19,7 @@ from include import __version__, card, catalog, checks, settings, shards, store,
 
 log = logging.getLogger(__name__)
 
-VERSION = re.compile(r"\d{4}\.\d{2}\.\d{2}(\.\d+)?")
+VERSION = re.compile(r"[0-9]{4}\.(0[1-9]|1[0-2])\.(0[1-9]|[12][0-9]|3[01])(\.[1-9][0-9]{0,3})?")
 LATEST = "releases/latest.json"
 MANIFEST_FORMAT = 1
 
@@ -61,9 +62,12 @@ def _order(version: str) -> tuple[int, ...]:
 
 
 def next_version() -> str:
-    """Today's version in UTC, with the next free number if today has one already."""
+    """Today's version in UTC, with the next free number if today has one already.
+
+    A release that was built and not promoted, because its run was killed, does not count: it is finished.
+    """
     today = datetime.now(UTC).strftime("%Y.%m.%d")
-    same_day = [_order(v) for v in published_versions() if v.startswith(today)]
+    same_day = [_order(v) for v in published_versions() if v.startswith(today) and not _is_unfinished(v)]
     if not same_day:
         return today
     number = max(parts[3] if len(parts) > 3 else 0 for parts in same_day) + 1
@@ -73,15 +77,18 @@ def next_version() -> str:
 def freeze(version: str | None = None) -> dict[str, Any]:
     """Take down, in one transaction, all that a release will say.
 
-    Returns `version`, `parent`, `n_clips`, `duration_s`, and `is_changed`: whether any sample differs from the
-    parent's. A release that was published under `version` is left alone (`is_changed` false).
+    Returns `version`, `parent`, `n_clips`, `duration_s`, and `is_changed`: whether there is something to build,
+    because a sample differs from the parent's. A release that was published under `version` is left alone
+    (`is_changed` false); one that has a manifest but was never promoted goes through the steps again as it was
+    frozen, to the same bytes.
 
     Raises ReleaseError if `version` is none.
     """
     version = version or next_version()
     if store.exists(f"{folder(version)}/manifest.json"):
-        log.info("release %s is published already and stays as it is", version)
-        return {**_figures(read_manifest(version)), "is_changed": False}
+        is_unfinished = _is_unfinished(version)
+        log.info("release %s has a manifest already: %s", version, "to finish" if is_unfinished else "stays as it is")
+        return {**_figures(read_manifest(version)), "is_changed": is_unfinished}
     with catalog.connect() as connection:
         # No merge may be half in while the rows are taken.
         connection.execute("select pg_advisory_xact_lock(hashtext('open_empathic_merge'))")
@@ -114,6 +121,13 @@ def freeze(version: str | None = None) -> dict[str, Any]:
         "duration_s": figures["duration_s"],
         "is_changed": is_changed,
     }
+
+
+def _is_unfinished(version: str) -> bool:
+    """Whether a release that has a manifest was never promoted, because its run was killed before."""
+    with catalog.connect() as connection:
+        found = connection.execute("select state from catalog.release where version = %s", [version]).fetchone()
+    return found is not None and found["state"] == "building"
 
 
 def _figures(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -178,58 +192,107 @@ def _places(members: dict[str, shards.Member]) -> dict[str, int]:
 
 
 def verify_built(version: str) -> dict[str, int]:
-    """Read every built shard of a release back with `webdataset`, before it gets a manifest.
+    """Read every planned shard of a release back with `webdataset`, before it gets a manifest.
 
     Returns counts: `shards`, `samples`. Raises shards.Damaged.
     """
     with catalog.connect() as connection:
+        planned = {(r["split"], r["shard"]) for r in catalog.rows(connection, "select_release_shards", version=version)}
         built = catalog.rows(connection, "select_built_shards", version=version)
-    return _verify(folder(version), built)
+    faults = [f"{s}/{n:06d}.tar: not built" for s, n in sorted(planned - {(b["split"], b["shard"]) for b in built})]
+    return _verify_shards(_Folder(store.url(folder(version))), built, faults)
 
 
-def verify(version: str) -> dict[str, int]:
-    """Prove that a published release is what its manifest says, byte for byte and clip by clip.
+def verify(path_or_version: str) -> dict[str, int]:
+    """Prove that a release is what its manifest says, byte for byte and clip by clip, and holds nothing else.
 
-    Returns counts: `shards`, `samples`, `files`. Raises ReleaseError, shards.Damaged.
+    It is named by its version, or by the folder or the file:// or s3:// address where a copy of it lies; needs no
+    catalog. Returns counts: `shards`, `samples`, `files`. Raises ReleaseError, shards.Damaged; the latter names
+    all that is missing, damaged or too much.
     """
-    manifest = read_manifest(version)
-    for entry in manifest["files"]:
-        path = f"{folder(version)}/{entry['path']}"
-        if not store.exists(path):
-            raise shards.Damaged(f"{entry['path']}: missing")
-        found = hashlib.sha256(store.read_bytes(path)).hexdigest()
-        if found != entry["sha256"]:
-            raise shards.Damaged(f"{entry['path']}: its SHA-256 is {found}, the manifest says {entry['sha256']}")
-    listed = [shard for split in manifest["splits"].values() for shard in split["shards"]]
-    return {**_verify(folder(version), listed), "files": len(manifest["files"])}
+    is_version = VERSION.fullmatch(path_or_version) is not None
+    release = _Folder(store.url(folder(path_or_version)) if is_version else path_or_version)
+    try:
+        manifest = json.loads(release.read("manifest.json"))
+        wanted = ("path", "n_samples", "sha256")
+        found_shards = [shard for split in manifest["splits"].values() for shard in split["shards"]]
+        listed = [{name: shard[name] for name in wanted} for shard in found_shards]
+        expected = {entry["path"] for entry in [*listed, *manifest["files"]]}
+        files = [(entry["path"], entry["sha256"]) for entry in manifest["files"]]
+    except (FileNotFoundError, NotADirectoryError):
+        raise ReleaseError(f"there is no release in {release.url}: no manifest.json") from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ReleaseError(f"{release.url}/manifest.json is no manifest: {error!r}") from None
+    faults = [f"{path}: not in the manifest" for path in sorted(release.paths() - expected - {"manifest.json"})]
+    for path, sha256 in files:
+        try:
+            found = hashlib.sha256(release.read(path)).hexdigest()
+        except FileNotFoundError:
+            faults.append(f"{path}: missing")
+        else:
+            if found != sha256:
+                faults.append(f"{path}: its SHA-256 is {found}, the manifest says {sha256}")
+    return {**_verify_shards(release, listed, faults), "files": len(files)}
 
 
-def _verify(root: str, listed: Sequence[dict[str, Any]]) -> dict[str, int]:
+class _Folder:
+    """A folder of files anywhere that fsspec reaches: a release in the store, or a copy of one."""
+
+    def __init__(self, path_or_url: str) -> None:
+        from fsspec.core import url_to_fs
+
+        self.url = path_or_url.rstrip("/")
+        endpoint_url = settings.current().s3_endpoint_url
+        options = {"endpoint_url": endpoint_url} if self.url.startswith("s3://") and endpoint_url else {}
+        try:
+            self._file_system, self._root = url_to_fs(self.url, **options)
+        except (ValueError, ImportError) as error:
+            raise ReleaseError(f"{self.url} can't be read: {error}") from None
+
+    def paths(self) -> set[str]:
+        self._file_system.invalidate_cache()
+        found = {str(path)[len(self._root) :].lstrip("/") for path in self._file_system.find(self._root)}
+        return {path for path in found if not re.search(r"(^|/)\.[^/]*\.part$", path)}  # a killed writer's
+
+    def read(self, path: str) -> bytes:
+        return bytes(self._file_system.cat_file(f"{self._root}/{path}"))
+
+
+def _verify_shards(release: _Folder, listed: Sequence[dict[str, Any]], faults: list[str]) -> dict[str, int]:
+    """Verify shards; counts of them and their samples. Raises shards.Damaged with `faults` and those of the shards."""
     counts: Counter[str] = Counter(shards=0, samples=0)
     for shard in listed:
-        path = f"{root}/{shard['path']}"
-        if not store.exists(path):
-            raise shards.Damaged(f"{shard['path']}: missing")
-        with store.open_read(path) as stream:
+        try:
+            stream = io.BytesIO(release.read(shard["path"]))
             shards.verify(stream, shard["path"], n_samples=shard["n_samples"], sha256=shard["sha256"])
-        counts.update(shards=1, samples=shard["n_samples"])
-        log.info("%s: %d samples read back", shard["path"], shard["n_samples"])
+        except FileNotFoundError:
+            faults.append(f"{shard['path']}: missing")
+        except shards.Damaged as error:
+            faults.append(str(error))
+        else:
+            counts.update(shards=1, samples=shard["n_samples"])
+            log.info("%s: %d samples read back", shard["path"], shard["n_samples"])
+    if faults:
+        raise shards.Damaged("\n".join(faults))
     return dict(counts)
 
 
 def write_manifest(version: str) -> dict[str, Any]:
     """Write what stands beside the shards, sweep what does not belong there, and the manifest last.
 
-    Returns `version`, `parent`, `n_clips`, `duration_s`, `manifest_sha256`.
+    A published release is left alone. Returns `version`, `parent`, `n_clips`, `duration_s`, `manifest_sha256`.
     """
     root = folder(version)
-    written = tables.write(version, root)
     with catalog.connect() as connection:
         release = connection.execute("select * from catalog.release where version = %s", [version]).fetchone()
         built = catalog.rows(connection, "select_built_shards", version=version)
         splits = catalog.rows(connection, "sum_release_splits", version=version)
     if release is None:
         raise ReleaseError(f"release {version} is not frozen")
+    if release["state"] == "published":
+        log.info("release %s is published already and stays as it is", version)
+        return {**_figures(read_manifest(version)), "manifest_sha256": release["manifest_sha256"]}
+    written = tables.write(version, root)
     manifest = {
         "format": MANIFEST_FORMAT,
         "version": version,

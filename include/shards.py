@@ -8,6 +8,8 @@ import hashlib
 import io
 import json
 import logging
+import tarfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -65,26 +67,31 @@ def encode_json(sample: dict[str, Any]) -> bytes:
 
 def write(path: str, samples: Iterable[tuple[str, bytes, dict[str, Any]]]) -> Written:
     """Write samples (clip id, FLAC, JSON object) as a shard at `path` in the store, whole or not at all."""
-    from webdataset import TarWriter
-
     written = Written()
     with store.open_atomic(path) as stream:
         hashed = _HashedStream(stream)
-        # An integer mtime: with a float each member gets a PAX header, which makes every reader slower.
-        with TarWriter(hashed, encoder=False, mtime=0) as writer:
-            offset_bytes = 0
+        with tarfile.open(fileobj=hashed, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
             for clip_id, flac, sample in samples:
                 content = {"flac": flac, "json": encode_json(sample)}
-                writer.write({"__key__": clip_id, **content})
-                places = {}
-                for kind in sorted(content):
-                    places[kind] = Member(offset_bytes + BLOCK_BYTES, len(content[kind]))
-                    offset_bytes += BLOCK_BYTES + -(-len(content[kind]) // BLOCK_BYTES) * BLOCK_BYTES
-                written.members[clip_id] = places
+                written.members[clip_id] = {
+                    kind: _add_member(tar, f"{clip_id}.{kind}", content[kind]) for kind in content
+                }
         written.n_samples = len(written.members)
         written.size_bytes = hashed.size_bytes
         written.sha256 = hashed.hash.hexdigest()
     return written
+
+
+def _add_member(tar: tarfile.TarFile, name: str, content: bytes) -> Member:
+    """Append one file with fixed header fields; where it lies."""
+    header = tarfile.TarInfo(name)
+    header.size = len(content)
+    # An integer: a float would give each member a PAX header, which makes every reader slower.
+    header.mtime = 0
+    header.mode = 0o444
+    tar.addfile(header, io.BytesIO(content))
+    padded_bytes = -(-len(content) // BLOCK_BYTES) * BLOCK_BYTES
+    return Member(tar.offset - padded_bytes, len(content))
 
 
 def read(stream: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
@@ -103,18 +110,19 @@ def verify(stream: IO[bytes], name: str, *, n_samples: int, sha256: str) -> None
     found_sha256 = hashlib.sha256(content).hexdigest()
     if found_sha256 != sha256:
         raise Damaged(f"{name}: its SHA-256 is {found_sha256}, the manifest says {sha256}")
-    keys = set()
-    for sample in read(io.BytesIO(content), name):
-        _verify_sample(sample, name)
-        if sample["__key__"] in keys:
-            raise Damaged(f"{name}: {sample['__key__']} stands in it twice")
-        keys.add(sample["__key__"])
+    try:
+        keys = [_verify_sample(sample, name) for sample in read(io.BytesIO(content), name)]
+    except (ValueError, LookupError, TypeError, RuntimeError, tarfile.TarError) as error:
+        # Whatever webdataset, json and soundfile raise at bytes that are not what they should be.
+        raise Damaged(f"{name}: {type(error).__name__}: {str(error)[:200]}") from error
+    if len(set(keys)) < len(keys):
+        raise Damaged(f"{name}: {Counter(keys).most_common(1)[0][0]} stands in it twice")
     if len(keys) != n_samples:
         raise Damaged(f"{name}: {len(keys)} samples, the manifest says {n_samples}")
 
 
-def _verify_sample(sample: dict[str, Any], name: str) -> None:
-    """One sample: both members, its own id, the audio its JSON names, of the length it names."""
+def _verify_sample(sample: dict[str, Any], name: str) -> str:
+    """One sample's id. It has both members, its own id, the audio its JSON names, of the length it names."""
     import soundfile
 
     key = sample["__key__"]
@@ -129,3 +137,4 @@ def _verify_sample(sample: dict[str, Any], name: str) -> None:
     pcm, rate_hz = soundfile.read(io.BytesIO(sample["flac"]), dtype="int16")
     if rate_hz != said["sample_rate_hz"] or len(pcm) != round(said["duration_s"] * rate_hz):
         raise Damaged(f"{name}: {key} decodes to {len(pcm)} samples at {rate_hz} Hz, not {said['duration_s']} s")
+    return str(key)

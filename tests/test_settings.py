@@ -1,8 +1,9 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from include import settings
+from include import settings, store
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +28,12 @@ def test_only_settings_reads_the_environment() -> None:
         path.relative_to(settings.ROOT).as_posix()
         for folder in ("include", "dags", "plugins", "local")
         for path in (settings.ROOT / folder).rglob("*.py")
-        if "environ" in path.read_text(encoding="utf-8").replace("process_environment", "")
-        or "getenv" in path.read_text(encoding="utf-8")
+        if re.search(r"\benviron\b|\bgetenv\b", path.read_text(encoding="utf-8"))
     ]
     assert readers == ["include/settings.py"]
+
+
+def test_a_run_folder_with_a_space_has_its_store_inside(tmp_path: Path) -> None:
+    settings.configure(run=tmp_path / "a run")
+    store.write_bytes("x", b"y")
+    assert (tmp_path / "a run" / "store" / "x").read_bytes() == b"y"

@@ -1,0 +1,228 @@
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from include import __main__ as cli
+from include import card, checks, settings, store
+from tests.conftest import agreed, annotation, jsonl, ready_clip, sql
+
+CLIP = "youtube-abcdefghijk-0-500"
+Oe = Callable[..., Result]
+
+
+@pytest.fixture
+def oe(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Oe:
+    """Call a verb on the test's catalog and store, as named on the command line alone."""
+
+    def check_release(version: str) -> dict[str, int]:
+        store.write_bytes(f"releases/{version}/checks/results.json", b"[]")
+        return {}
+
+    def write(version: str, root: str, manifest: dict[str, Any]) -> list[str]:
+        store.write_bytes(f"{root}/README.md", version.encode())
+        return [f"{root}/README.md"]
+
+    monkeypatch.setattr(checks, "check_release", check_release)
+    monkeypatch.setattr(card, "write", write)
+
+    def run(*arguments: str) -> Result:
+        addresses = ["--catalog", str(pipeline.catalog_url), "--store", pipeline.store_url]
+        result = CliRunner().invoke(cli.main, [*addresses, "--json", *arguments])
+        settings.configure(**pipeline.model_dump())
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+def form(path: Path, *rows: Any) -> str:
+    path.write_bytes(jsonl(list(rows)))
+    return str(path)
+
+
+def verbs(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = []
+    for name, command in group.commands.items():
+        found.append((*path, name))
+        if isinstance(command, click.Group):
+            found += verbs(command, (*path, name))
+    return found
+
+
+@pytest.mark.parametrize("verb", [(), *verbs(cli.main)], ids=" ".join)
+def test_every_verb_has_help(verb: tuple[str, ...]) -> None:
+    command: click.Command = cli.main
+    for name in verb:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+    assert command.help
+    result = CliRunner().invoke(cli.main, [*verb, "-h"])
+    assert result.exit_code == 0
+    assert command.help.split("\n")[0] in " ".join(result.output.split())
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    assert [option.name for option in options if not option.help] == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fly"], ["status", "--loud"], ["annotations", "check"], ["annotations", "merge", "/no/such/file"],
+        ["transcode", "--limit", "0"], ["--catalog", "mysql://x/y", "status"], ["--store", "/tmp/x", "status"],
+        ["clip", "show"], ["release", "diff", "2026.01.01"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_wrong_use_ends_with_two(arguments: list[str]) -> None:
+    result = CliRunner().invoke(cli.main, arguments)
+    assert result.exit_code == 2
+    assert "Usage:" in result.output
+
+
+def test_status_is_the_funnel(oe: Oe) -> None:
+    agreed([ready_clip("abcdefghijk")])
+    result = oe("status")
+    assert result.exit_code == 0
+    assert json.loads(result.output)["funnel"] == {
+        "sources": 1, "candidates": 1, "ready": 1, "annotated": 1, "released": 0
+    }  # fmt: skip
+
+
+def test_check_says_what_would_be_refused_and_changes_nothing(oe: Oe, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    good = form(tmp_path / "form.jsonl", annotation(CLIP, "ada"))
+    bad = form(tmp_path / "b" / "form.jsonl", annotation(CLIP, "ada", arousal=11), annotation(CLIP, "bo"))
+    result = oe("annotations", "check", good)
+    assert (result.exit_code, json.loads(result.output)) == (0, {good: {"accepted": 1, "rejected": 0, "reasons": []}})
+    result = oe("annotations", "check", good, bad)
+    assert result.exit_code == 1
+    assert json.loads(result.output)[bad] == {
+        "accepted": 1,
+        "rejected": 1,
+        "reasons": ["line 1: arousal: Input should be less than or equal to 10 ('11')"],
+    }
+    assert sql("select * from catalog.annotation") == []
+
+
+def test_merge_says_what_it_refused(oe: Oe, tmp_path: Path) -> None:
+    good = form(tmp_path / "good.jsonl", annotation(CLIP, "ada"))
+    result = oe("annotations", "merge", good)
+    merged = {"accepted": 1, "repeated": 0, "rejected": 0, "waiting": 1, "labels": 1}
+    assert (result.exit_code, json.loads(result.output)) == (0, merged)
+    bad = form(tmp_path / "bad.jsonl", "no row")
+    result = oe("annotations", "merge", good, bad, form(tmp_path / "empty.jsonl"))
+    assert result.exit_code == 1
+    assert json.loads(result.output) == {
+        "accepted": 0, "repeated": 1, "rejected": 1, "labels": 0,
+        "reasons": [f"{bad}, line 1: no JSON: Expecting value: line 1 column 1 (char 0)"],
+    }  # fmt: skip
+
+
+def test_labels_are_exported(oe: Oe, tmp_path: Path) -> None:
+    agreed([CLIP])
+    out = tmp_path / "labels.parquet"
+    result = oe("labels", "export", str(out))
+    assert (result.exit_code, json.loads(result.output)) == (0, {"labels": 1, "file": str(out)})
+    assert pq.read_table(out)["clip_id"].to_pylist() == [CLIP]
+
+
+def test_a_clip_is_shown_with_all_that_is_known(oe: Oe) -> None:
+    agreed([ready_clip("abcdefghijk")], n_raters=2)
+    oe("release", "build", "--version", "2026.01.01")
+    result = oe("clip", "show", CLIP)
+    found = json.loads(result.output)
+    assert (result.exit_code, found["state"], found["label"]["n_raters"]) == (0, "ready", 2)
+    assert len(found["annotations"]) == 2
+    result = oe("clip", "show", "youtube-nowhere-0-1")
+    assert (result.exit_code, json.loads(result.output)) == (1, {"refused": "no clip youtube-nowhere-0-1"})
+
+
+def test_a_release_is_built_verified_promoted_and_compared(oe: Oe, tmp_path: Path) -> None:
+    agreed([ready_clip("abcdefghijk")])
+    result = oe("release", "build", "--version", "2026.01.01")
+    assert (result.exit_code, json.loads(result.output)["n_clips"]) == (0, 1)
+    agreed([ready_clip("bcdefghijkl")])
+    assert oe("release", "build", "--version", "2026.01.02").exit_code == 0
+    assert json.loads(oe("release", "diff", "2026.01.01", "2026.01.02").output)["added"] == [
+        "youtube-bcdefghijkl-0-500"
+    ]
+    assert oe("release", "promote", "2026.01.01").exit_code == 0
+    assert json.loads(store.read_bytes("releases/latest.json"))["version"] == "2026.01.01"
+    assert json.loads(oe("release", "verify", "2026.01.02").output)["samples"] == 2
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / "store/releases/2026.01.02", copy)
+    assert oe("release", "verify", str(copy)).exit_code == 0
+    (copy / "README.md").unlink()
+    result = oe("release", "verify", str(copy))
+    assert (result.exit_code, json.loads(result.output)) == (1, {"refused": "README.md: missing"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["verify", "2026.01.01"], "there is no release"),
+        (["verify", "/no/such/folder"], "there is no release"),
+        (["promote", "2026.01.01"], "there is no release"),
+        (["promote", "newest"], "is no version"),
+        (["build", "--version", "newest"], "is no version"),
+        (["diff", "2026.01.01", "2026.01.02"], "there is no release"),
+    ],
+)
+def test_what_can_not_be_done_is_refused_with_the_reason(oe: Oe, arguments: list[str], reason: str) -> None:
+    result = oe("release", *arguments)
+    assert result.exit_code == 1
+    assert reason in json.loads(result.output)["refused"]
+
+
+def test_a_failed_check_is_refused(oe: Oe, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check_release(version: str) -> dict[str, int]:
+        raise checks.CheckFailed("release fails 1 of 17 checks")
+
+    monkeypatch.setattr(checks, "check_release", check_release)
+    result = oe("release", "build")
+    assert (result.exit_code, json.loads(result.output)) == (1, {"refused": "release fails 1 of 17 checks"})
+
+
+def test_without_json_the_result_is_for_people(pipeline: settings.Settings, tmp_path: Path) -> None:
+    path = form(tmp_path / "a.jsonl", "x")
+    result = CliRunner().invoke(cli.main, ["annotations", "check", path])
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        f"{path}:",
+        "  accepted  0",
+        "  rejected  1",
+        "  reasons:",
+        "    line 1: no JSON: Expecting value: line 1 column 1 (char 0)",
+    ]
+
+
+def test_a_catalog_that_can_not_be_reached_is_named(pipeline: settings.Settings) -> None:
+    result = CliRunner().invoke(cli.main, ["--catalog", "postgresql://127.0.0.1:1/x", "status"])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: the catalog: connection failed")
+
+
+# The script
+
+
+def test_the_script_runs_the_verbs_from_anywhere(pipeline: settings.Settings, tmp_path: Path) -> None:
+    agreed([CLIP])
+    command = [settings.ROOT / "oe", "--catalog", str(pipeline.catalog_url), "--store", pipeline.store_url, "--json"]
+    done = subprocess.run([*command, "labels", "export", "out.parquet"], cwd=tmp_path, capture_output=True, check=True)
+    assert json.loads(done.stdout) == {"labels": 1, "file": "out.parquet"}
+    assert (tmp_path / "out.parquet").exists()
+
+
+def test_without_a_venv_the_script_says_make_setup(tmp_path: Path) -> None:
+    shutil.copy(settings.ROOT / "oe", tmp_path / "oe")
+    done = subprocess.run([tmp_path / "oe", "status"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"run 'make setup' in {tmp_path}" in done.stderr
