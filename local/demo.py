@@ -130,6 +130,7 @@ def site_port() -> int:
     path = settings.current().run / "demo_port"
     known = int(path.read_text(encoding="utf-8")) if path.exists() else 0
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the last run may still linger
         try:
             probe.bind(("127.0.0.1", known))
         except OSError:
@@ -222,9 +223,7 @@ def main() -> None:
             report()
     except (DemoError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(
-        f"\nDone in {time.monotonic() - started_at:.0f} s. 'make up' starts Airflow again and leaves it running."
-    )
+    click.echo(f"\nDone in {time.monotonic() - started_at:.0f} s. 'make up' starts Airflow and leaves it running.")
 
 
 if __name__ == "__main__":
