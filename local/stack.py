@@ -6,7 +6,6 @@ run folder; every port is free, on 127.0.0.1, and printed. For production see do
 
 import json
 import logging
-import os
 import secrets
 import signal
 import socket
@@ -91,7 +90,6 @@ def airflow_environment(port: int) -> dict[str, str]:
     }
     metadata_url = catalog.embedded_url("airflow").replace("postgresql://", "postgresql+psycopg2://", 1)
     return settings.process_environment(
-        PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
         PYTHONPATH=str(settings.ROOT),
         AIRFLOW_HOME=str(home),
         AIRFLOW__CORE__EXECUTOR="LocalExecutor",
@@ -123,9 +121,15 @@ def airflow_environment(port: int) -> dict[str, str]:
     )
 
 
-def airflow(environment: dict[str, str], *arguments: str) -> None:
-    """Run one Airflow command to its end. Raises CalledProcessError, its output being in the log."""
-    subprocess.run(["airflow", *arguments], env=environment, check=True, stdout=sys.stdout, stderr=sys.stderr)
+def start(environment: dict[str, str], *arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
+    """Start an Airflow command of the installation that runs this process."""
+    return subprocess.Popen([Path(sys.executable).with_name("airflow"), *arguments], env=environment, **options)
+
+
+def run_to_end(environment: dict[str, str], *arguments: str) -> None:
+    """Run an Airflow command; its output goes to the log. Raises RuntimeError if it fails."""
+    if start(environment, *arguments).wait() != 0:
+        raise RuntimeError(f"airflow {' '.join(arguments)} failed; its output stands above")
 
 
 def supervise(port: int) -> None:
@@ -133,16 +137,16 @@ def supervise(port: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     catalog.migrate()
     environment = airflow_environment(port)
-    airflow(environment, "db", "migrate")
+    run_to_end(environment, "db", "migrate")
     pools = {name: {"slots": n, "description": why} for name, (n, why) in settings.current().pools.items()}
     pools_path = run_folder() / "pools.json"
     pools_path.write_text(json.dumps({n: {**p, "include_deferred": False} for n, p in pools.items()}), "utf-8")
-    airflow(environment, "pools", "import", str(pools_path))
+    run_to_end(environment, "pools", "import", str(pools_path))
     running = {}
     try:
         for name, command in COMPONENTS.items():
             output = (run_folder() / "logs" / f"{name}.log").open("ab")
-            running[name] = subprocess.Popen(["airflow", *command], env=environment, stdout=output, stderr=output)
+            running[name] = start(environment, *command, stdout=output, stderr=output)
         while all(process.poll() is None for process in running.values()):
             time.sleep(0.5)
         ended = [name for name, process in running.items() if process.poll() is not None]

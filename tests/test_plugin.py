@@ -367,7 +367,7 @@ def test_a_catalog_without_its_tables_says_what_to_do_first(signed_in: Any, stat
     sql(statement)
     answer = signed_in.get("/")
     assert answer.status_code == 200
-    assert "trigger the DAG harvest_clips, which makes them" in answer.text
+    assert "./oe migrate, which makes them" in answer.text
 
 
 def test_a_catalog_out_of_reach_is_one_sentence(signed_in: Any) -> None:

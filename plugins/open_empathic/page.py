@@ -66,7 +66,7 @@ SLOW = (
     " api-server and is not overloaded, then reload this page."
 )
 UNREADABLE = "The catalog can't be read: the api-server's log has the reason under open_empathic.page."
-UNMIGRATED = "The catalog has no up-to-date tables yet: trigger the DAG harvest_clips, which makes them."
+UNMIGRATED = "The catalog has no up-to-date tables yet: run ./oe migrate, which makes them."
 EMPTY = "The catalog is empty: trigger the DAG harvest_clips first, it finds recordings and cuts them into clips."
 
 
