@@ -82,7 +82,8 @@ class Recording:
         import numpy as np
 
         loud = np.flatnonzero(self.peaks >= self.peaks.max() * 0.7).tolist()
-        return max(true_peak(self.read(second * 1000, second * 1000 + 1000)) for second in loud)
+        end_ms = self.n_samples * 1000 / self.rate_hz
+        return max(true_peak(self.read(second * 1000, min(second * 1000 + 1000, end_ms))) for second in loud)
 
 
 def decode(path: Path) -> Recording:

@@ -76,7 +76,7 @@ class Meter:
         if len(blocks) == 0:
             return None
         blocks = blocks[blocks > blocks.mean() / 100]
-        low, high = np.percentile(blocks, [10, 95])
+        low, high = np.percentile(blocks, [10, 95], method="nearest")
         return float(10 * np.log10(high / low))
 
     def _blocks(self, length_s: float) -> "NDArray[np.float64]":

@@ -130,6 +130,8 @@ def why_killed(process: "subprocess.Popen[bytes]", said: Said) -> str | None:
         return f"not decoded within {current.decode_timeout_s:g} s, or {current.decode_cpu_s:g} s of CPU"
     if process.returncode == -signal.SIGXFSZ:
         return f"more than {MAX_FILE_BYTES} bytes of output"
-    if any("Cannot allocate memory" in complaint for complaint in said.complaints):
-        return f"more than {current.decode_memory_bytes / 1024**2:g} MiB of memory to decode"
+    # Out of memory, ffmpeg says so, or aborts, or runs into memory that it did not get.
+    if process.returncode < 0 or any("Cannot allocate memory" in complaint for complaint in said.complaints):
+        signal_name = f", died of signal {-process.returncode}" if process.returncode < 0 else ""
+        return f"more than {current.decode_memory_bytes / 1024**2:g} MiB of memory to decode{signal_name}"
     return None

@@ -182,6 +182,8 @@ def _parts(track: Track, passage: list[Span]) -> list[Span]:
 def _widened(span: Span, speech: list[Span], duration_s: float) -> Span:
     """A stretch with up to 0.15 s of the pauses around it, or as much as the shortest clip takes; never into speech."""
     start_s, end_s = span
+    if any((a < start_s - 1e-6 and start_s + 1e-6 < b) or (a < end_s - 1e-6 and end_s + 1e-6 < b) for a, b in speech):
+        return span  # cut through speech for want of a pause: its neighbour begins right there
     missing_s = settings.current().clip_shortest_s - (end_s - start_s)
     before = start_s - max((end for _, end in speech if end <= start_s + 1e-6), default=0.0)
     after = min((start for start, _ in speech if start >= end_s - 1e-6), default=duration_s) - end_s

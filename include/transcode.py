@@ -128,10 +128,7 @@ def _make_clips(connection: "Connection[catalog.Row]", source: catalog.Row, reco
     spoken = recording.track.speech()
     if source["is_to_cut"]:
         catalog.run(connection, "mark_source_cut", source_id=source_id)
-        windows = _windows(recording)
-        if not windows and not spoken and settings.current().min_speech_share > 0:
-            return _refuse(connection, source, "nobody speaks: speech_share 0")
-        insert_clips(connection, source_id, windows)
+        insert_clips(connection, source_id, _windows(recording))
     counts: Counter[str] = Counter()
     taken = catalog.rows(connection, "select_ready_spans", source_id=source_id)
     cuts = []
@@ -145,7 +142,9 @@ def _make_clips(connection: "Connection[catalog.Row]", source: catalog.Row, reco
     for cut in cuts:
         counts += _finish_clip(connection, cut, recording, gain_db)
     if not counts and source["is_to_cut"]:
-        counts += _refuse(connection, source, f"only {recording.duration_s:.2f} s long")
+        is_short = recording.duration_s < settings.current().clip_min_s
+        reason = f"only {recording.duration_s:.2f} s long" if is_short else "nobody speaks: speech_share 0"
+        counts += _refuse(connection, source, reason)
     return counts
 
 
