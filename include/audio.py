@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK_S = 10  # read and measured at a time; what bounds the memory
+FINGERPRINT_S = 300  # from the start; all of a long one costs more than it tells
 FRAME_S = 0.01  # for which is kept how many samples are clipped and how far the channels differ
 CLIPPED = 0.995  # of full scale
 CANCELLED = 1e-3  # power left of two channels' when folded, under which they are the same with opposite sign
@@ -46,7 +47,7 @@ class Recording:
     folded_power: "NDArray[np.float32]"  # the same of their mean; less where they differ
     track: Track
     loudness_lufs: float | None
-    peaks: "NDArray[np.float32]"  # highest sample of each second
+    peaks: "NDArray[np.float32]"  # highest sample of each 10 ms
     announced_s: float | None
     n_streams: int
     complaint: str
@@ -78,12 +79,21 @@ class Recording:
         return np.fromfile(self.pcm_path, "<f4", min(end, self.n_samples) - start, offset=4 * start)
 
     def true_peak(self) -> float:
-        """True peak of the whole recording, looked for in the seconds whose samples come within 3 dB of the highest."""
+        """True peak of the whole recording, looked for where samples come within 3 dB of the highest."""
         import numpy as np
 
-        loud = np.flatnonzero(self.peaks >= self.peaks.max() * 0.7).tolist()
-        end_ms = self.n_samples * 1000 / self.rate_hz
-        return max(true_peak(self.read(second * 1000, min(second * 1000 + 1000, end_ms))) for second in loud)
+        frame = round(FRAME_S * self.rate_hz)
+        loud = np.flatnonzero(self.peaks >= self.peaks.max() * 0.7)
+        highest = float(self.peaks.max())
+        # Neighbours are looked at together, up to a second of them.
+        for run in np.split(loud, np.flatnonzero((np.diff(loud) > 1) | (np.diff(loud // 100) > 0)) + 1):
+            start, end = int(run[0]) * frame, (int(run[-1]) + 1) * frame
+            if start >= frame and end + frame <= self.n_samples:
+                around = np.fromfile(self.pcm_path, "<f4", end - start + 2 * frame, offset=4 * (start - frame))
+                highest = max(highest, true_peak(around, frame))
+            else:
+                highest = max(highest, true_peak(np.fromfile(self.pcm_path, "<f4", end - start, offset=4 * start)))
+        return highest
 
 
 def decode(path: Path) -> Recording:
@@ -121,7 +131,9 @@ def _decode_stream(path: Path, stream: int, is_first_channel_only: bool = False)
     resampled = source.filter("aresample", current.sample_rate_hz, resampler="soxr", first_pts=0, min_comp=0.1)
     command = ffmpeg.merge_outputs(
         ffmpeg.output(resampled, "pipe:1", format="wav", acodec="pcm_f32le"),
-        ffmpeg.output(source, "file:fingerprint", format="chromaprint", fp_format="raw", ac=1, ar=11025),
+        ffmpeg.output(
+            source, "file:fingerprint", format="chromaprint", fp_format="raw", ac=1, ar=11025, t=FINGERPRINT_S
+        ),
     )
     spool = _Spool(folder / "pcm", is_first_channel_only)
     with sandbox.running(command, folder) as (process, said):
@@ -214,23 +226,23 @@ class _Spool:
 
         n_frame = round(FRAME_S * self._rate_hz)
         n_channels = channels.shape[1]
-        channels = np.pad(channels, ((0, -len(channels) % n_frame), (0, 0)))
-        frames = channels.reshape(-1, n_frame * n_channels)
+        frames = _padded(channels, n_frame).reshape(-1, n_frame * n_channels)
         clipped = np.zeros(len(frames), np.uint16)
-        if max(channels.max(), -channels.min()) >= CLIPPED:
-            is_clipped = (np.abs(channels) >= CLIPPED).any(axis=1)
-            clipped = is_clipped.reshape(-1, n_frame).sum(axis=1).astype(np.uint16)
+        for index in np.flatnonzero(np.maximum(frames.max(axis=1), -frames.min(axis=1)) >= CLIPPED):
+            is_clipped = (np.abs(frames[index]) >= CLIPPED).reshape(n_frame, n_channels)
+            clipped[index] = is_clipped.any(axis=1).sum()
         power = np.einsum("ij,ij->i", frames, frames) / n_channels
         if n_channels == 1:
             return clipped, power, power
-        mean = (channels @ np.full(n_channels, 1 / n_channels, np.float32)).reshape(-1, n_frame)
+        mean = (frames.reshape(-1, n_channels) @ np.full(n_channels, 1 / n_channels, np.float32)).reshape(-1, n_frame)
         return clipped, power, np.einsum("ij,ij->i", mean, mean)
 
     def _peaks(self, folded: "NDArray[np.float32]") -> "NDArray[np.float32]":
         import numpy as np
 
-        seconds = np.abs(np.pad(folded, (0, -len(folded) % self._rate_hz))).reshape(-1, self._rate_hz)
-        return np.asarray(seconds.max(axis=1))
+        n_frame = round(FRAME_S * self._rate_hz)
+        frames = _padded(folded, n_frame).reshape(-1, n_frame)
+        return np.asarray(np.maximum(frames.max(axis=1), -frames.min(axis=1)))
 
     def finish(self, said: sandbox.Said, fingerprint: "NDArray[np.uint32]") -> Recording:
         """The recording, when all of it has been taken."""
@@ -256,6 +268,14 @@ class _Spool:
             complaint=said.complaint,
             fingerprint=fingerprint,
         )
+
+
+def _padded(samples: "NDArray[np.float32]", multiple: int) -> "NDArray[np.float32]":
+    """Samples of shape (samples, …) with zeros after them, so that their number is a multiple."""
+    import numpy as np
+
+    missing = -len(samples) % multiple
+    return np.concatenate([samples, np.zeros((missing, *samples.shape[1:]), np.float32)]) if missing else samples
 
 
 def _fold_weights(n_channels: int, mask: int) -> list[float]:

@@ -100,17 +100,21 @@ def _lufs(power: float) -> float:
     return OFFSET_LUFS + 10 * math.log10(power)
 
 
-def true_peak(samples: "NDArray[np.float32]") -> float:
+def true_peak(samples: "NDArray[np.float32]", margin: int = 0) -> float:
     """Highest amplitude of the signal between its samples too, shape (samples,): four times oversampled.
 
-    BS.1770-5 annex 2, with soxr's filter instead of the one printed there.
+    BS.1770-5 annex 2, with soxr's filter instead of the one printed there. `margin` samples at each end are only
+    context: what is cut out of a signal rings at its edges.
     """
     import numpy as np
     import soxr
 
     if len(samples) == 0:
         return 0.0
-    return float(max(np.abs(soxr.resample(samples, 1, 4, "LQ")).max(), np.abs(samples).max()))
+    oversampled = soxr.resample(samples, 1, 4, "LQ")
+    return float(
+        max(np.abs(part[n : len(part) - n]).max() for part, n in ((oversampled, 4 * margin), (samples, margin)))
+    )
 
 
 def decibels(amplitude: float) -> float | None:

@@ -1,5 +1,6 @@
 """ffmpeg on files from strangers: few formats, no other file, no network, no credentials, and bounds on everything."""
 
+import fcntl
 import re
 import resource
 import subprocess
@@ -85,6 +86,8 @@ def running(command: Any, folder: Path) -> Iterator[tuple["subprocess.Popen[byte
         cwd=folder,
         env={},
     )
+    if process.stdout is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 1024**2)  # as large as goes: fewer changes between processes
     said = Said()
     listener = Thread(target=said.listen, args=(process.stderr,), daemon=True)
     clock = Timer(current.decode_timeout_s, process.kill)

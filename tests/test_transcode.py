@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from conftest import RATE_HZ, Web, chirp, sql
 
-from include import harvest, ids, settings, store, transcode, ytdlp
+from include import harvest, ids, settings, source_plot, store, transcode, ytdlp
 
 Recording = Callable[..., Path]
 
@@ -220,8 +220,9 @@ def test_a_recording_that_became_a_live_stream_is_not_waited_for(web: Web) -> No
     url = web.add("talk.m3u8", f"{part}#EXT-X-ENDLIST\n", content_type="application/vnd.apple.mpegurl")
     harvest.harvest_batch([url])
     web.add("talk.m3u8", part, content_type="application/vnd.apple.mpegurl")
-    assert run() == {"failed": 1}
-    assert ytdlp.LIVE in clips()[0]["reason"]
+    assert run() == {"failed_sources": 1}
+    messages = sql("select message from catalog.clip_attempt where stage = 'transcode'")
+    assert ytdlp.LIVE in messages[0]["message"]
 
 
 def test_a_stream_in_parts_becomes_audio(web: Web, recording: Recording) -> None:
@@ -413,7 +414,7 @@ def test_given_times_are_moved_out_of_speech_and_the_id_is_not(web: Web, recordi
     (clip,) = clips()
     assert clip["clip_id"].endswith("-900-12050")
     assert 700 <= clip["audio_start_ms"] < 760
-    assert 12_150 <= clip["audio_end_ms"] <= 12_200
+    assert 12_150 <= clip["audio_end_ms"] <= 12_250
     assert clip["duration_s"] == pytest.approx((clip["audio_end_ms"] - clip["audio_start_ms"]) / 1000)
 
 
@@ -488,3 +489,18 @@ def test_the_log_tells_how_far_a_batch_is(talk: str, caplog: pytest.LogCaptureFi
     caplog.set_level("INFO")
     run()
     assert re.search(r"1 of 1 sources, 1 clips, 0\.00 of about 0\.\d\d h, \d+ × real time, 0:00:00 left", caplog.text)
+
+
+@pytest.mark.usefixtures("_defaults")
+@pytest.mark.parametrize(("suffix", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_a_source_is_drawn_with_its_cuts(
+    web: Web, recording: Recording, tmp_path: Path, suffix: str, magic: bytes
+) -> None:
+    harvest.harvest_batch([web.add("talk.mp3", talking(recording, "talk.mp3"))])
+    run()
+    picture = tmp_path / f"source.{suffix}"
+    source_plot.save(clips()[0]["clip_id"], picture)
+    assert picture.read_bytes().startswith(magic)
+    assert list((settings.current().run / "transcode").iterdir()) == []
+    with pytest.raises(KeyError):
+        source_plot.save("youtube-nowhere-0-1", picture)
