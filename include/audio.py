@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK_S = 10  # read and measured at a time; what bounds the memory
-FINGERPRINT_S = 300  # from the start; all of a long one costs more than it tells
+FINGERPRINT_S = 120  # from the start, as AcoustID takes it; all of a long one costs more than it tells
 FRAME_S = 0.01  # for which is kept how many samples are clipped and how far the channels differ
 CLIPPED = 0.995  # of full scale
 CANCELLED = 1e-3  # power left of two channels' when folded, under which they are the same with opposite sign

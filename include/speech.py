@@ -190,8 +190,9 @@ def _widened(span: Span, speech: list[Span], duration_s: float) -> Span:
     # Each side gets at most half of its pause, so that neighbours never meet, but for the ends of the recording.
     room_before = before if before >= start_s else before / 2
     room_after = after if end_s + after >= duration_s else after / 2
-    left = min(max(missing_s / 2, missing_s - room_after, 0.15), max(room_before, 0.0))
-    right = min(max(missing_s - left, 0.15), max(room_after, 0.0))
+    pad_s = max(min(0.15, (settings.current().clip_longest_s - (end_s - start_s)) / 2), 0.0)
+    left = min(max(missing_s / 2, missing_s - room_after, pad_s), max(room_before, 0.0))
+    right = min(max(missing_s - left, pad_s), max(room_after, 0.0))
     return start_s - left, min(end_s + right, duration_s)
 
 
