@@ -1,8 +1,10 @@
 """
 ### Turn candidates into clips: FLAC, mono, 24 kHz, 16 bit
 
-Downloads each source once, decodes it once, cuts its clips and stores them by the hash of their bytes; then a clip
-is `ready`. A source that was given without times is cut here, once its length is known.
+Downloads each source once, decodes it once, finds where somebody speaks, cuts its clips at pauses, measures them,
+brings all of a source to -23 LUFS by one gain, and stores them by the hash of their bytes; then a clip is `ready`.
+Given times are moved by at most 0.2 s; a source without is cut into utterances of 3 to 15 s. A recording that is in the
+catalog already, under another address, is `rejected` as `duplicate_of` the first.
 
 **When it runs**: whenever `harvest_clips` ends, and by hand. It takes whatever is due: new candidates, and those whose
 next try has come.
@@ -32,8 +34,8 @@ from include.settings import DAG_DEFAULTS, POOL_TRANSCODE
     render_template_as_native_obj=True,
     params={
         "limit": Param(None, type=["null", "integer"], minimum=1, title="Limit", description="Sources at most."),
-        "batch_size": Param(
-            20, type="integer", minimum=1, maximum=500, title="Batch size", description="Sources a task."
+        "batch_minutes": Param(
+            120, type="integer", minimum=1, maximum=6000, title="Batch size", description="Minutes of audio a task."
         ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Say what is due, do nothing."),
     },
@@ -41,7 +43,7 @@ from include.settings import DAG_DEFAULTS, POOL_TRANSCODE
 def transcode_audio():
     """Plan, transcode in parallel batches, sum up, announce."""
     batches = task(transcode.plan_batches)(
-        limit="{{ params.limit }}", batch_size="{{ params.batch_size }}", dry_run="{{ params.dry_run }}"
+        limit="{{ params.limit }}", batch_minutes="{{ params.batch_minutes }}", dry_run="{{ params.dry_run }}"
     )
     counts = task(transcode.transcode_batch, pool=POOL_TRANSCODE).expand(source_ids=batches)
     summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(counts)

@@ -222,14 +222,20 @@ def clip() -> None:
 
 @clip.command(name="show")
 @click.argument("clip_id")
-def show_clip(clip_id: str) -> None:
-    """Everything known of the clip CLIP_ID."""
-    from include import funnel
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw its source into this .svg or .png.")
+def show_clip(clip_id: str, plot: Path | None) -> None:
+    """Everything known of the clip CLIP_ID; a picture of its source, which is downloaded again for that."""
+    from include import audio, funnel, source_plot, ytdlp
 
     catalog.migrate()
     known = funnel.clip(clip_id)
     if known is None:
         show({"refused": f"no clip {clip_id}"}, refused=True)
+    if plot is not None:
+        try:
+            source_plot.save(clip_id, plot)
+        except (ytdlp.Fault, audio.Undecodable) as error:
+            show({"refused": str(error)}, refused=True)
     show(known)
 
 

@@ -4,116 +4,325 @@ Nothing here touches the catalog, the store or the network.
 """
 
 import io
-import logging
-import math
-import re
-import subprocess
+import struct
+import tempfile
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from include import settings
+from include import sandbox, settings
+from include.loudness import Meter, decibels, true_peak
+from include.speech import Detector, Track
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-log = logging.getLogger(__name__)
-
-
-# Containers whose audio is in the file itself; ffmpeg reads many others, and some of those name further files.
-FORMATS = "mov,matroska,ogg,wav,flac,mp3,aac,mpegts,mpeg,flv,avi,asf,aiff"
+BLOCK_S = 10  # read and measured at a time; what bounds the memory
+FINGERPRINT_S = 120  # from the start, as AcoustID takes it; all of a long one costs more than it tells
+FRAME_S = 0.01  # for which is kept how many samples are clipped and how far the channels differ
+CLIPPED = 0.995  # of full scale
+CANCELLED = 1e-3  # power left of two channels' when folded, under which they are the same with opposite sign
+# Speakers of a WAVE channel mask whose weight is not that of a surround speaker, after ITU-R BS.775-3 annex 4:
+# front left and right, centre, and no low-frequency effects.
+WEIGHTS = {0x1: 0.7071, 0x2: 0.7071, 0x4: 1.0, 0x8: 0.0}
+SURROUND_WEIGHT = 0.5
 
 
 class Undecodable(Exception):
     """The file gives no audio; the message says why and becomes the reason in the catalog."""
 
 
-def decode(path: Path) -> "NDArray[np.int16]":
-    """Decode the first audio stream of a file to mono 16 bit PCM at `sample_rate_hz`, once.
+@dataclass(frozen=True)
+class Recording:
+    """A decoded recording: mono float samples in a file, and what was learned while they passed by."""
 
-    Returns a memory-mapped array of shape (samples,) on a file beside `path`, so that a recording of hours
-    takes no memory. Neither ffmpeg's exit code nor the container's length is believed: what was decoded counts.
+    pcm_path: Path
+    n_samples: int
+    rate_hz: int
+    n_channels: int
+    n_clipped: "NDArray[np.uint16]"  # samples at full scale in each 10 ms, in any channel
+    channel_power: "NDArray[np.float32]"  # mean power of the channels in each 10 ms, summed over its samples
+    folded_power: "NDArray[np.float32]"  # the same of their mean; less where they differ
+    track: Track
+    loudness_lufs: float | None
+    peaks: "NDArray[np.float32]"  # highest sample of each 10 ms
+    announced_s: float | None
+    n_streams: int
+    complaint: str
+    fingerprint: "NDArray[np.uint32]"
 
-    Raises Undecodable: no audio stream, nothing decoded, longer than `max_source_s`, or out of time.
+    @property
+    def duration_s(self) -> float:
+        """How much was decoded."""
+        return self.n_samples / self.rate_hz
+
+    @property
+    def warning(self) -> str | None:
+        """What the file announced and did not keep, or what ffmpeg complained of; None if all is well."""
+        if self.announced_s is not None and self.announced_s > self.duration_s * 1.02 + 1:
+            return f"announces {self.announced_s:.1f} s, {self.duration_s:.2f} s decoded"
+        return self.complaint or None
+
+    def read(self, start_ms: float, end_ms: float) -> "NDArray[np.float32]":
+        """The stretch between two times, shape (samples,), full scale ±1.
+
+        A stretch may end up to 0.25 s after the recording: containers round their length.
+        Raises Undecodable if it ends later than that, or begins there.
+        """
+        import numpy as np
+
+        start, end = (round(time_ms * self.rate_hz / 1000) for time_ms in (start_ms, end_ms))
+        if start >= self.n_samples or end > self.n_samples + self.rate_hz // 4:
+            raise Undecodable(f"past the end: the recording has {self.duration_s:.2f} s")
+        return np.fromfile(self.pcm_path, "<f4", min(end, self.n_samples) - start, offset=4 * start)
+
+    def true_peak(self) -> float:
+        """True peak of the whole recording, looked for where samples come within 3 dB of the highest."""
+        import numpy as np
+
+        frame = round(FRAME_S * self.rate_hz)
+        loud = np.flatnonzero(self.peaks >= self.peaks.max() * 0.7)
+        highest = float(self.peaks.max())
+        # Neighbours are looked at together, up to a second of them.
+        for run in np.split(loud, np.flatnonzero((np.diff(loud) > 1) | (np.diff(loud // 100) > 0)) + 1):
+            start, end = int(run[0]) * frame, (int(run[-1]) + 1) * frame
+            if start >= frame and end + frame <= self.n_samples:
+                around = np.fromfile(self.pcm_path, "<f4", end - start + 2 * frame, offset=4 * (start - frame))
+                highest = max(highest, true_peak(around, frame))
+            else:
+                highest = max(highest, true_peak(np.fromfile(self.pcm_path, "<f4", end - start, offset=4 * start)))
+        return highest
+
+
+def decode(path: Path) -> Recording:
+    """Decode a file to mono at `sample_rate_hz`, once: the first audio stream in which somebody speaks.
+
+    The samples go to a file beside `path`, so that a recording of hours takes little memory. Neither ffmpeg's exit
+    code nor the container's length is believed: what was decoded counts. Other streams are decoded only if nobody
+    speaks in the first; two channels that cancel each other out when folded are decoded again, the first one alone.
+
+    Raises Undecodable: no audio stream, nothing decoded, or `too_large`: over `max_source_s`, or over a bound of
+    sandbox.running().
     """
+    if path.stat().st_size == 0:
+        raise Undecodable("nothing could be decoded: the file is empty")
+    recording = _decode_stream(path, 0)
+    for stream in range(1, recording.n_streams):
+        if recording.track.speech():
+            break
+        other = _decode_stream(path, stream)
+        if other.track.speech():
+            return other
+    return recording
+
+
+def _decode_stream(path: Path, stream: int, is_first_channel_only: bool = False) -> Recording:
+    """Decode one audio stream. Raises Undecodable."""
     import ffmpeg
     import numpy as np
 
     current = settings.current()
-    pcm_path = path.with_name(f"{path.name}.pcm")
-    # A playlist or reference file named like a recording must not make ffmpeg read other files or the network.
-    source = ffmpeg.input(
-        f"file:{path.name}",
-        protocol_whitelist="file,pipe",
-        format_whitelist=FORMATS,
-        t=current.max_source_s + 1,
-    )
+    folder = Path(tempfile.mkdtemp(prefix="decoded-", dir=path.parent))
+    source = ffmpeg.input(f"file:../{path.name}", **sandbox.input_options())[f"a:{stream}"]
     # Sound that begins after the picture, or has a hole, is filled with silence, so that times are the player's.
     # What is off by less than 0.1 s is left alone: WebM's first Opus packet has a time of its own making.
-    stream = source["a:0"].filter("aresample", current.sample_rate_hz, resampler="soxr", first_pts=0, min_comp=0.1)
-    command = ffmpeg.output(stream, f"file:{pcm_path.name}", format="s16le", acodec="pcm_s16le", ac=1)
-    arguments = (
-        command.global_args("-nostdin", "-hide_banner", "-loglevel", "error")
-        .overwrite_output()
-        .compile(cmd=current.ffmpeg_path)
+    resampled = source.filter("aresample", current.sample_rate_hz, resampler="soxr", first_pts=0, min_comp=0.1)
+    command = ffmpeg.merge_outputs(
+        ffmpeg.output(resampled, "pipe:1", format="wav", acodec="pcm_f32le"),
+        ffmpeg.output(
+            source, "file:fingerprint", format="chromaprint", fp_format="raw", ac=1, ar=11025, t=FINGERPRINT_S
+        ),
     )
-    try:
-        finished = subprocess.run(
-            arguments, capture_output=True, timeout=current.decode_timeout_s, cwd=path.parent, env={}, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise Undecodable(f"not decoded within {current.decode_timeout_s:g} s") from None
-    complaint = _first_line(finished.stderr.decode(errors="replace"))
-    if "matches no streams" in complaint:
+    spool = _Spool(folder / "pcm", is_first_channel_only)
+    with sandbox.running(command, folder) as (process, said):
+        assert process.stdout is not None
+        has_header = spool.read_header(process.stdout)
+        while has_header and spool.read_block(process.stdout):
+            if spool.n_samples > current.max_source_s * current.sample_rate_hz:
+                raise Undecodable(f"too_large: longer than {current.max_source_s:g} s")
+    excess = sandbox.why_killed(process, said)
+    if excess is not None:
+        raise Undecodable(f"too_large: {excess}")
+    if said.n_audio_streams == 0 and "matches no streams" in " ".join(said.complaints):
         raise Undecodable("no audio stream")
-    n_samples = pcm_path.stat().st_size // 2 if pcm_path.exists() else 0
-    if n_samples == 0:
-        raise Undecodable(f"nothing could be decoded: {complaint or 'no audio in the file'}")
-    if n_samples > current.max_source_s * current.sample_rate_hz:
-        raise Undecodable(f"longer than {current.max_source_s:g} s")
-    if complaint:
-        log.warning("%s: %g s decoded, but: %s", path.name, n_samples / current.sample_rate_hz, complaint)
-    return np.memmap(pcm_path, dtype="<i2", mode="r", shape=(n_samples,))
+    if spool.n_samples == 0:
+        announced = f"announces {said.announced_s:g} s of audio, none of it is there" if said.announced_s else ""
+        why = said.complaint or "no audio in the file"
+        raise Undecodable(f"nothing could be decoded: {f'{announced}: {why}' if announced else why}")
+    recording = spool.finish(said, _fingerprint(folder / "fingerprint"))
+    if recording.n_channels == 2 and not is_first_channel_only:
+        power = float(recording.channel_power.sum(dtype=np.float64))
+        if 0 < float(recording.folded_power.sum(dtype=np.float64)) + 1e-12 < power * CANCELLED:
+            return _decode_stream(path, stream, is_first_channel_only=True)
+    return recording
 
 
-def _first_line(text: str) -> str:
-    """The first of ffmpeg's complaints, the one that says what is wrong; later ones only follow from it.
+def _fingerprint(path: Path) -> "NDArray[np.uint32]":
+    """Chromaprint's numbers, one for each 0.124 s; none for a recording under 3 s."""
+    import numpy as np
 
-    Without the `[aac @ 0x55…]` before it, which is another with each run.
+    return np.fromfile(path, "<u4") if path.exists() else np.zeros(0, np.uint32)
+
+
+class _Spool:
+    """Takes ffmpeg's WAV in blocks: folds it, measures it, puts it into a file."""
+
+    def __init__(self, path: Path, is_first_channel_only: bool) -> None:
+        self.n_samples = 0
+        self._path = path
+        self._is_first_channel_only = is_first_channel_only
+        self._rate_hz = settings.current().sample_rate_hz
+        self._meter = Meter(self._rate_hz)
+        self._detector = Detector(self._rate_hz)
+        self._frames: list[tuple[Any, Any, Any, Any]] = []
+
+    def read_header(self, stream: IO[bytes]) -> bool:
+        """Learn the channels from the WAV's header; whether there is one. Raises Undecodable if there are too many."""
+        import numpy as np
+
+        if len(stream.read(12)) < 12:
+            return False
+        while len(head := stream.read(8)) == 8:
+            name, n_bytes = struct.unpack("<4sI", head)
+            if name == b"data":
+                return True
+            content = stream.read(n_bytes)
+            if name == b"fmt ":
+                self._n_channels = struct.unpack_from("<H", content, 2)[0]
+                mask = struct.unpack_from("<I", content, 20)[0] if n_bytes >= 24 else 0
+                if self._n_channels > settings.current().max_channels:
+                    raise Undecodable(f"too_large: {self._n_channels} channels")
+                self._weights = np.array(_fold_weights(self._n_channels, mask), np.float32)
+                if self._is_first_channel_only:
+                    self._weights = np.eye(self._n_channels, dtype=np.float32)[0]
+        return False
+
+    def read_block(self, stream: IO[bytes]) -> bool:
+        """Take the next block; whether there was one."""
+        import numpy as np
+
+        content = stream.read(4 * self._n_channels * BLOCK_S * self._rate_hz)
+        n_samples = len(content) // (4 * self._n_channels)
+        if n_samples == 0:
+            return False
+        channels = np.frombuffer(content, "<f4", n_samples * self._n_channels).reshape(n_samples, self._n_channels)
+        folded = channels[:, 0] if self._n_channels == 1 else channels @ self._weights
+        if not np.isfinite(folded).all():  # a file of floats may hold anything
+            channels = np.nan_to_num(channels, posinf=1, neginf=-1)
+            folded = channels @ self._weights
+        with self._path.open("ab") as spool:
+            folded.tofile(spool)
+        self.n_samples += n_samples
+        self._meter.add(folded)
+        self._detector.add(folded)
+        self._frames.append((*self._in_frames(channels), self._peaks(folded)))
+        return True
+
+    def _in_frames(self, channels: "NDArray[np.float32]") -> tuple[Any, Any, Any]:
+        """Clipped samples, power of the channels, and power of their mean, in each 10 ms."""
+        import numpy as np
+
+        n_frame = round(FRAME_S * self._rate_hz)
+        n_channels = channels.shape[1]
+        frames = _padded(channels, n_frame).reshape(-1, n_frame * n_channels)
+        clipped = np.zeros(len(frames), np.uint16)
+        for index in np.flatnonzero(np.maximum(frames.max(axis=1), -frames.min(axis=1)) >= CLIPPED):
+            is_clipped = (np.abs(frames[index]) >= CLIPPED).reshape(n_frame, n_channels)
+            clipped[index] = is_clipped.any(axis=1).sum()
+        power = np.einsum("ij,ij->i", frames, frames) / n_channels
+        if n_channels == 1:
+            return clipped, power, power
+        mean = (frames.reshape(-1, n_channels) @ np.full(n_channels, 1 / n_channels, np.float32)).reshape(-1, n_frame)
+        return clipped, power, np.einsum("ij,ij->i", mean, mean)
+
+    def _peaks(self, folded: "NDArray[np.float32]") -> "NDArray[np.float32]":
+        import numpy as np
+
+        n_frame = round(FRAME_S * self._rate_hz)
+        frames = _padded(folded, n_frame).reshape(-1, n_frame)
+        return np.asarray(np.maximum(frames.max(axis=1), -frames.min(axis=1)))
+
+    def finish(self, said: sandbox.Said, fingerprint: "NDArray[np.uint32]") -> Recording:
+        """The recording, when all of it has been taken."""
+        import numpy as np
+
+        self._detector.add(np.zeros(0, np.float32), is_last=True)
+        clipped, channel_power, folded_power, peaks = (
+            np.concatenate(parts) for parts in zip(*self._frames, strict=True)
+        )
+        return Recording(
+            pcm_path=self._path,
+            n_samples=self.n_samples,
+            rate_hz=self._rate_hz,
+            n_channels=self._n_channels,
+            n_clipped=clipped,
+            channel_power=channel_power,
+            folded_power=folded_power,
+            track=self._detector.track(),
+            loudness_lufs=self._meter.integrated_lufs(),
+            peaks=peaks,
+            announced_s=said.announced_s,
+            n_streams=said.n_audio_streams,
+            complaint=said.complaint,
+            fingerprint=fingerprint,
+        )
+
+
+def _padded(samples: "NDArray[np.float32]", multiple: int) -> "NDArray[np.float32]":
+    """Samples of shape (samples, …) with zeros after them, so that their number is a multiple."""
+    import numpy as np
+
+    missing = -len(samples) % multiple
+    return np.concatenate([samples, np.zeros((missing, *samples.shape[1:]), np.float32)]) if missing else samples
+
+
+def _fold_weights(n_channels: int, mask: int) -> list[float]:
+    """Weight of each channel in the mono fold; they sum to 1, so that the fold cannot clip."""
+    speakers = [1 << bit for bit in range(18) if mask & (1 << bit)]
+    if n_channels <= 2 or len(speakers) != n_channels:
+        return [1 / n_channels] * n_channels
+    weights = [WEIGHTS.get(speaker, SURROUND_WEIGHT) for speaker in speakers]
+    return [weight / sum(weights) for weight in weights]
+
+
+def source_gain_db(recording: Recording, highest_peak: float) -> float:
+    """The one gain of a recording: towards `target_lufs`, but no true peak over `max_true_peak_dbtp`.
+
+    `highest_peak` is that of its clips before the gain. 0 for a recording too quiet to have a loudness: silence is
+    not amplified.
     """
-    lines = [re.sub(r"^(\[[^\]]* @ 0x[0-9a-f]+\] *)+", "", line).strip() for line in text.splitlines()]
-    return next((line for line in lines if line), "")[:300]
+    current = settings.current()
+    peak_db = decibels(max(highest_peak, recording.true_peak()))
+    if recording.loudness_lufs is None or peak_db is None:
+        return 0.0
+    gain_db = min(current.target_lufs - recording.loudness_lufs, current.max_true_peak_dbtp - peak_db)
+    return float(round(gain_db - 0.005, 2))
 
 
-def cut(pcm: "NDArray[np.int16]", start_ms: int, end_ms: int) -> "NDArray[np.int16]":
-    """The stretch from `start_ms` to `end_ms` of a recording, shape (samples,).
+def to_pcm(samples: "NDArray[np.float32]", gain_db: float) -> "NDArray[np.int16]":
+    """Samples of full scale ±1, shape (samples,), with a gain, as 16 bit PCM with TPDF dither.
 
-    A stretch may end up to 0.25 s after the recording: containers round their length.
-    Raises Undecodable if it ends later than that, or begins there.
-    """
-    rate_hz = settings.current().sample_rate_hz
-    start, end = (round(time_ms * rate_hz / 1000) for time_ms in (start_ms, end_ms))
-    if start >= len(pcm) or end > len(pcm) + rate_hz // 4:
-        raise Undecodable(f"past the end: the recording has {len(pcm) / rate_hz:.2f} s")
-    return pcm[start:end]
-
-
-def measure(pcm: "NDArray[np.int16]") -> dict[str, float | None]:
-    """Measures of a clip of shape (samples,): `peak_dbfs` and `rms_dbfs`, both against 16 bit full scale.
-
-    None for digital silence, which has no level.
+    The dither is the same noise for each clip, so that the same samples give the same bytes; digital silence stays
+    digital silence. Lipshitz, Wannamaker and Vanderkooy, "Quantization and dither", JAES 40 (1992).
     """
     import numpy as np
 
-    scaled = pcm.astype(np.float64) / 32768
-    return {
-        "peak_dbfs": _decibels(float(np.abs(scaled).max())),
-        "rms_dbfs": _decibels(float(np.sqrt(np.mean(scaled**2)))),
-    }
+    scaled = samples * np.float32(32768 * 10 ** (gain_db / 20))
+    if scaled.any():
+        scaled = scaled + np.resize(_dither(), len(scaled))
+    return np.asarray(np.clip(np.rint(scaled), -32768, 32767), np.int16)
 
 
-def _decibels(amplitude: float) -> float | None:
-    return round(20 * math.log10(amplitude), 2) if amplitude > 0 else None
+@cache
+def _dither() -> "NDArray[np.float32]":
+    """30 s of triangular noise of ±1 step."""
+    import numpy as np
+
+    noise = np.random.Generator(np.random.PCG64(1992))
+    n_samples = 30 * settings.current().sample_rate_hz
+    return noise.random(n_samples, np.float32) - noise.random(n_samples, np.float32)
 
 
 def encode_flac(pcm: "NDArray[np.int16]") -> bytes:

@@ -70,7 +70,7 @@ def harvest_batch(urls: Sequence[str], dry_run: bool = False) -> dict[str, int]:
 
     Returns counts. What became of the addresses: `new_sources` and `known_sources` (a page may hold several),
     `lists` (whose entries are counted besides), `skipped` (known to be final or not due yet), and one count for
-    each class of fault. What came of the sources: `new_clips`, and `to_cut` once their length is known.
+    each class of fault. What came of the sources: `new_clips`, and `to_cut` when they are decoded.
     With `dry_run` metadata is read and nothing is written.
     """
     counts: Counter[str] = Counter()
@@ -235,20 +235,17 @@ def _upsert_source(connection: "Connection[catalog.Row]", source: catalog.Row) -
 def _insert_clips(connection: "Connection[catalog.Row]", source: catalog.Row, stretch: ids.Stretch) -> Counter[str]:
     """Candidates of one stretch of a source.
 
-    Without times the source is cut by rule, once, if its length is known; else it is marked to be cut when decoded.
+    Without times the source is marked to be cut at its pauses, once, when it is decoded; unless it is known to be
+    too short.
     """
     source_id, duration_s = source["source_id"], source["duration_s"]
     if stretch.window_ms is not None:
         return Counter(new_clips=insert_clips(connection, source_id, [stretch.window_ms]))
-    if duration_s is None:
-        return Counter(to_cut=catalog.run(connection, "mark_source_to_cut", source_id=source_id))
-    if not catalog.run(connection, "mark_source_cut", source_id=source_id):
-        return Counter()
-    windows = cut_windows(duration_s)
-    if not windows:
+    if duration_s is not None and duration_s < settings.current().clip_min_s:
         refusal = f"only {duration_s:.2f} s long"
         catalog.run(connection, "put_off_source", source_id=source_id, refusal=refusal, retry_at=None)
-    return Counter(new_clips=insert_clips(connection, source_id, windows))
+        return Counter()
+    return Counter(to_cut=catalog.run(connection, "mark_source_to_cut", source_id=source_id))
 
 
 def insert_clips(connection: "Connection[catalog.Row]", source_id: str, windows: list[tuple[int, int]]) -> int:

@@ -9,7 +9,7 @@ import sys
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,14 +42,26 @@ class Settings(BaseSettings):
     ffmpeg: str | None = Field(None, description="Name or path of an ffmpeg; empty: imageio-ffmpeg's own.")
     pseudonym_key: SecretStr | None = Field(None, description="Key of the annotators' pseudonyms in releases.")
 
-    sample_rate_hz: int = Field(24_000, description="Of every clip.")
+    sample_rate_hz: Literal[16_000, 24_000, 48_000] = Field(24_000, description="Of every clip.")
+    target_lufs: float = Field(-23.0, description="Loudness that one gain a source brings it to, EBU R128.")
+    max_true_peak_dbtp: float = Field(-1.0, description="True peak of any clip after the gain; limits the gain.")
+    min_loudness_lufs: float = Field(-60.0, description="Before the gain; a quieter clip is rejected.")
+    min_speech_share: float = Field(0.1, description="A clip with less speech is rejected.")
+    max_clipped_share: float = Field(0.01, description="A clip with more samples at full scale is rejected.")
+    min_snr_db: float = Field(0.0, description="A clip with less is rejected.")
+    min_bandwidth_hz: float = Field(2_500.0, description="A clip with less is rejected; a telephone has 3,400.")
     clip_target_s: float = Field(10.0, description="Length aimed at when a source is cut without given times.")
     clip_min_s: float = Field(1.0, description="A source shorter than this gives no clip.")
+    clip_shortest_s: float = Field(3.0, description="Of the clips cut at pauses.")
+    clip_longest_s: float = Field(15.0, description="Of the clips cut at pauses.")
     max_clips_per_source: int = Field(20, description="So that no single speaker fills the data set.")
     max_source_s: float = Field(4 * 3600, description="Longer recordings are refused.")
     max_download_bytes: int = Field(2 * 1024**3, description="Larger recordings are refused.")
     download_timeout_s: float = Field(20.0, description="Without a byte from the server.")
+    max_channels: int = Field(16, description="More in one recording are refused.")
     decode_timeout_s: float = Field(1800.0, description="Wall clock of one ffmpeg process.")
+    decode_cpu_s: float = Field(900.0, description="CPU time of one ffmpeg process.")
+    decode_memory_bytes: int = Field(2 * 1024**3, description="Address space of one ffmpeg process.")
     retry_after_s: float = Field(3600.0, description="First wait after a fault that may pass; doubles each time.")
 
     min_raters: int = Field(3, description="Annotators a clip needs to be released.")

@@ -109,7 +109,11 @@ def _clip_schema() -> "pa.Schema":
     own = [
         *((name, pa.string()) for name in ("split", "source_id", "url", "title", "speaker_group", "licence")),
         *((name, pa.float64()) for name in ("start_s", "end_s", "duration_s", "peak_dbfs", "rms_dbfs")),
-        ("sample_rate_hz", pa.int32()),
+        *((name, pa.float64()) for name in ("loudness_lufs", "loudness_range_lu", "true_peak_dbtp", "gain_db")),
+        *((name, pa.float64()) for name in ("clipped_share", "speech_share", "longest_pause_s", "snr_db")),
+        *((name, pa.int32()) for name in ("sample_rate_hz", "bandwidth_hz", "n_channels")),
+        ("dc_offset", pa.float64()),
+        ("has_distinct_channels", pa.bool_()),
         ("audio_sha256", pa.string()),
         ("shard_path", pa.string()),
         *((name, pa.int64()) for name in ("position", "flac_offset_bytes", "flac_bytes")),

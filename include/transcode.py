@@ -4,122 +4,216 @@ A worker holds a source by a row lock for as long as it works on it: one that is
 and what it had not finished is due again.
 """
 
+import hashlib
 import logging
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
-from include import audio, catalog, settings, store, ytdlp
+from include import audio, catalog, fingerprint, measures, settings, speech, store, workfolder, ytdlp
 from include.harvest import cut_windows, insert_clips
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
+UNKNOWN_S = 600.0  # what a source of unknown length counts as in a plan
+MAX_BATCHES = 1000  # Airflow maps no task over more than 1,024
 
-def plan_batches(limit: int | None = None, batch_size: int = 20, dry_run: bool = False) -> list[list[str]]:
-    """Ids of the sources with clips that are due, oldest first, in batches for parallel work.
 
-    `limit` is a number of sources. At most 1,000 batches: Airflow maps no task over more than 1,024. With `dry_run`
-    the sources are logged, and there is no batch.
+@dataclass(frozen=True)
+class Cut:
+    """A clip that was found good: where its audio lies, and its measures before the gain."""
+
+    clip_id: str
+    start_ms: int
+    end_ms: int
+    measures: dict[str, Any]
+
+
+def plan_batches(limit: int | None = None, batch_minutes: float = 120, dry_run: bool = False) -> list[list[str]]:
+    """Ids of the sources with clips that are due, oldest first, in batches of about `batch_minutes` of audio.
+
+    `limit` is a number of sources. At most 1,000 batches, which grow for it. With `dry_run` the sources are logged,
+    and there is no batch. Clears away what killed workers left.
     """
+    workfolder.clear_abandoned()
     with catalog.connect() as connection:
-        due = [row["source_id"] for row in catalog.rows(connection, "select_due_sources", limit=limit)]
-    batch_size = max(batch_size, -(-len(due) // 1000))
-    batches = [due[first : first + batch_size] for first in range(0, len(due), batch_size)]
-    log.info("%d sources have clips to transcode, in %d batches", len(due), len(batches))
+        due = catalog.rows(connection, "select_due_sources", limit=limit)
+    lengths_s = {row["source_id"]: row["duration_s"] or UNKNOWN_S for row in due}
+    total_s = sum(lengths_s.values())
+    batches = _batches(lengths_s, max(batch_minutes * 60, total_s / MAX_BATCHES))
+    log.info("%d sources, %.1f h of audio, to transcode in %d batches", len(due), total_s / 3600, len(batches))
     if dry_run:
-        log.info("dry run; due are: %s", ", ".join(due) or "none")
+        log.info("dry run; due are: %s", ", ".join(lengths_s) or "none")
         return []
     return batches
 
 
+def _batches(lengths_s: dict[str, float], batch_s: float) -> list[list[str]]:
+    """Sources in their order, divided wherever another `batch_s` of audio is full: never more than total / batch_s + 1.
+
+    A source longer than a batch is one with what came before it.
+    """
+    batches: dict[int, list[str]] = {}
+    begun_s = 0.0
+    for source_id, length_s in lengths_s.items():
+        batches.setdefault(min(int(begun_s / batch_s), MAX_BATCHES - 1), []).append(source_id)
+        begun_s += length_s
+    return list(batches.values())
+
+
 def transcode_batch(source_ids: Sequence[str]) -> dict[str, int]:
-    """Transcode all due clips of some sources.
+    """Transcode all due clips of some sources; the log tells how far it is, how fast, and how long it will take.
 
     Returns counts of clips by what became of them (`ready`, `rejected`, `failed`, `gone`), `refused_sources`
     (uncut ones without usable audio) and `busy_sources` (in another worker's hands, or made by it meanwhile).
     """
     counts: Counter[str] = Counter()
-    started_at = time.monotonic()
+    started_at, decoded_s = time.monotonic(), 0.0
+    with catalog.connect() as connection:
+        found = catalog.row(connection, "sum_source_durations", source_ids=list(source_ids), unknown_s=UNKNOWN_S)
+    announced_s = float(found["audio_s"]) if found else 0.0
     for n_done, source_id in enumerate(source_ids, 1):
-        counts += _transcode_source(source_id)
-        rate = n_done / (time.monotonic() - started_at)
-        log.info("%d of %d sources (%.1f a second): %s", n_done, len(source_ids), rate, dict(counts))
+        outcome, source_s = _transcode_source(source_id)
+        counts += outcome
+        decoded_s += source_s
+        elapsed_s = time.monotonic() - started_at
+        # By audio where some was decoded, by sources where none was.
+        share = max(min(decoded_s / max(announced_s, decoded_s, 1), 1.0), n_done / len(source_ids))
+        left = timedelta(seconds=round(elapsed_s * (1 / share - 1)))
+        log.info(
+            "%d of %d sources, %d clips, %.2f of about %.2f h, %.0f × real time, %s left: %s",
+            *(n_done, len(source_ids), counts["ready"], decoded_s / 3600, max(announced_s, decoded_s) / 3600),
+            *(decoded_s / elapsed_s, left, dict(counts)),
+        )
     return dict(counts)
 
 
-def _transcode_source(source_id: str) -> Counter[str]:
-    """Transcode all due clips of one source, under its row lock; one transaction."""
+def _transcode_source(source_id: str) -> tuple[Counter[str], float]:
+    """Transcode all due clips of one source, under its row lock, in one transaction; counts, and seconds decoded."""
     with catalog.connect() as connection:
         is_held = catalog.row(connection, "lock_source", source_id=source_id) is not None
         source = catalog.row(connection, "select_due_source", source_id=source_id) if is_held else None
         if source is None:
-            return Counter(busy_sources=1)
-        with tempfile.TemporaryDirectory(prefix="open-empathic-") as folder:
+            return Counter(busy_sources=1), 0.0
+        with workfolder.folder() as folder:
             try:
-                pcm = audio.decode(ytdlp.download(source["url"], Path(folder)))
+                recording = audio.decode(ytdlp.download(source["url"], folder))
             except ytdlp.Fault as fault:
                 log.warning("%s: %s: %s", source_id, fault.fault_class, fault)
-                return _put_off(connection, source, fault)
+                return _put_off(connection, source, fault), 0.0
             except audio.Undecodable as error:
                 log.warning("%s: rejected: %s", source_id, error)
                 _record(connection, source, "broken", str(error))
-                return _refuse(connection, source, str(error))
-            counts = _cut_clips(connection, source, pcm)
-        _record(connection, source, "ok", None)
-    return counts
+                return _refuse(connection, source, str(error)), 0.0
+            if recording.warning:
+                log.warning("%s: %s", source_id, recording.warning)
+            _record(connection, source, "ok", recording.warning)
+            earlier = fingerprint.claim(source_id, recording.fingerprint)
+            if earlier is not None:
+                log.warning("%s: rejected: the same recording as %s", source_id, earlier)
+                return _refuse(connection, source, f"duplicate_of: {earlier}"), recording.duration_s
+            return _make_clips(connection, source, recording), recording.duration_s
 
 
-def _cut_clips(connection: "Connection[catalog.Row]", source: catalog.Row, pcm: "NDArray[np.int16]") -> Counter[str]:
-    """Cut, encode and store the due clips of a decoded source; counts by state."""
+def _make_clips(connection: "Connection[catalog.Row]", source: catalog.Row, recording: audio.Recording) -> Counter[str]:
+    """Cut, measure, level, encode and store the due clips of a decoded source; counts by state."""
     source_id = source["source_id"]
-    decoded_s = len(pcm) / settings.current().sample_rate_hz
-    catalog.run(connection, "update_source_duration", source_id=source_id, duration_s=decoded_s)
+    catalog.run(connection, "update_source_duration", source_id=source_id, duration_s=recording.duration_s)
+    spoken = recording.track.speech()
     if source["is_to_cut"]:
         catalog.run(connection, "mark_source_cut", source_id=source_id)
-        insert_clips(connection, source_id, cut_windows(decoded_s))
+        insert_clips(connection, source_id, _windows(recording))
     counts: Counter[str] = Counter()
+    taken = catalog.rows(connection, "select_ready_spans", source_id=source_id)
+    cuts = []
     for clip in catalog.rows(connection, "select_due_clips", source_id=source_id):
-        counts[_finish_clip(connection, clip, pcm)] += 1
+        try:
+            cuts.append(_cut(clip, recording, spoken, taken))
+        except audio.Undecodable as error:
+            counts += _reject(connection, clip["clip_id"], str(error))
+    highest_peak = max((10 ** (cut.measures["true_peak_dbtp"] / 20) for cut in cuts), default=0.0)
+    gain_db = audio.source_gain_db(recording, highest_peak) if cuts else 0.0
+    for cut in cuts:
+        counts += _finish_clip(connection, cut, recording, gain_db)
     if not counts and source["is_to_cut"]:
-        counts += _refuse(connection, source, f"only {decoded_s:.2f} s long")
+        is_short = recording.duration_s < settings.current().clip_min_s
+        reason = f"only {recording.duration_s:.2f} s long" if is_short else "nobody speaks: speech_share 0"
+        counts += _refuse(connection, source, reason)
     return counts
 
 
-def _finish_clip(connection: "Connection[catalog.Row]", clip: catalog.Row, pcm: "NDArray[np.int16]") -> str:
-    """Make one clip ready, or reject it; its new state."""
+def _windows(recording: audio.Recording) -> list[tuple[int, int]]:
+    """Where a source without given times is cut, (start_ms, end_ms): at pauses; by rule where nobody needs to speak."""
+    current = settings.current()
+    if recording.duration_s < current.clip_min_s:
+        return []
+    spans = speech.utterances(recording.track, recording.duration_s)
+    if not spans and current.min_speech_share == 0:
+        return cut_windows(recording.duration_s)
+    return [(round(start * 1000), int(end * 1000)) for start, end in spans]
+
+
+def _cut(clip: catalog.Row, recording: audio.Recording, spoken: list[speech.Span], taken: list[catalog.Row]) -> Cut:
+    """Find a clip's edges and measure it; its place is added to `taken`. Raises Undecodable if it is not wanted."""
+    recording.read(clip["start_ms"], clip["end_ms"])  # what was asked for is there at all
+    start_s, end_s = speech.settle(clip["start_ms"] / 1000, clip["end_ms"] / 1000, spoken, recording.duration_s)
+    start_ms, end_ms = round(start_s * 1000), min(round(end_s * 1000), round(start_s * 1000) + 30_000)
+    other = next((row for row in taken if _overlap(row, start_ms, end_ms) > 0.5), None)
+    if other is not None:
+        raise audio.Undecodable(f"duplicate_of: {other['clip_id']}, more than half of the shorter one is the same")
+    samples = recording.read(start_ms, end_ms)
+    found = measures.measure(samples, recording, start_ms / 1000, spoken)
+    refusal = measures.refusal(found)
+    if refusal is not None:
+        raise audio.Undecodable(refusal)
+    taken.append({"clip_id": clip["clip_id"], "audio_start_ms": start_ms, "audio_end_ms": end_ms})
+    return Cut(clip["clip_id"], start_ms, end_ms, found)
+
+
+def _overlap(row: catalog.Row, start_ms: int, end_ms: int) -> float:
+    """Share of the shorter one that two clips have in common."""
+    common_ms = min(row["audio_end_ms"], end_ms) - max(row["audio_start_ms"], start_ms)
+    return float(max(common_ms, 0) / min(row["audio_end_ms"] - row["audio_start_ms"], end_ms - start_ms))
+
+
+def _finish_clip(
+    connection: "Connection[catalog.Row]", cut: Cut, recording: audio.Recording, gain_db: float
+) -> Counter[str]:
+    """Encode and store one clip and make it ready, or reject it if its very audio is there already."""
     from psycopg.types.json import Jsonb
 
-    clip_id = clip["clip_id"]
-    try:
-        samples = audio.cut(pcm, clip["start_ms"], clip["end_ms"])
-        measures = audio.measure(samples)
-        if measures["peak_dbfs"] is None:
-            raise audio.Undecodable("digital silence")
-    except audio.Undecodable as error:
-        log.warning("%s: rejected: %s", clip_id, error)
-        catalog.run(connection, "reject_clip", clip_id=clip_id, reason=str(error))
-        return "rejected"
-    flac = audio.encode_flac(samples)
-    rate_hz = settings.current().sample_rate_hz
+    pcm = audio.to_pcm(recording.read(cut.start_ms, cut.end_ms), gain_db)
+    flac = audio.encode_flac(pcm)
+    sha256 = hashlib.sha256(flac).hexdigest()
+    catalog.row(connection, "lock_audio", audio_sha256=sha256)
+    same = catalog.row(connection, "select_same_audio", audio_sha256=sha256, clip_id=cut.clip_id)
+    if same is not None:
+        return _reject(connection, cut.clip_id, f"duplicate_of: {same['clip_id']}, the same audio")
     catalog.run(
         connection,
         "make_clip_ready",
-        clip_id=clip_id,
+        clip_id=cut.clip_id,
         audio_sha256=store.put_audio(flac),
         audio_bytes=len(flac),
-        sample_rate_hz=rate_hz,
-        duration_s=len(samples) / rate_hz,
-        measures=Jsonb(measures),
+        sample_rate_hz=recording.rate_hz,
+        duration_s=len(pcm) / recording.rate_hz,
+        audio_start_ms=cut.start_ms,
+        audio_end_ms=cut.end_ms,
+        measures=Jsonb(measures.with_gain(cut.measures, gain_db)),
     )
-    return "ready"
+    return Counter(ready=1)
+
+
+def _reject(connection: "Connection[catalog.Row]", clip_id: str, reason: str) -> Counter[str]:
+    log.warning("%s: rejected: %s", clip_id, reason)
+    catalog.run(connection, "reject_clip", clip_id=clip_id, reason=reason)
+    return Counter(rejected=1)
 
 
 def _put_off(connection: "Connection[catalog.Row]", source: catalog.Row, fault: ytdlp.Fault) -> Counter[str]:

@@ -27,6 +27,15 @@ from local.serve import serving
 
 RATE_HZ = 24_000
 
+# Of a ready clip that no recording was decoded for.
+MEASURES = json.dumps(
+    {
+        "peak_dbfs": -10.46, "rms_dbfs": -13.47, "loudness_lufs": -23.0, "loudness_range_lu": 3.1,
+        "true_peak_dbtp": -10.4, "gain_db": 1.5, "clipped_share": 0.0, "speech_share": 0.8, "longest_pause_s": 0.4,
+        "snr_db": 31.0, "bandwidth_hz": 8000, "dc_offset": 0.0, "n_channels": 2, "has_distinct_channels": False,
+    }
+)  # fmt: skip
+
 
 @pytest.fixture(scope="session")
 def postgres() -> str:
@@ -188,7 +197,7 @@ def ready_clip(video_id: str, start_ms: int = 0, *, channel: str = "", duration_
         "insert into catalog.clip (clip_id, source_id, start_ms, end_ms, state, audio_sha256, sample_rate_hz,"
         " duration_s, measures) values (%s, %s, %s, %s, 'ready', %s, %s, %s, %s)",
         *(clip_id, f"youtube:{video_id}", start_ms, start_ms + int(duration_s * 1000), sha256, RATE_HZ, duration_s),
-        '{"peak_dbfs": -11.2, "rms_dbfs": -15.5}',
+        MEASURES,
     )
     return clip_id
 

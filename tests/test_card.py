@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from conftest import annotation, chirp, jsonl, sql
+from conftest import MEASURES, annotation, chirp, jsonl, sql
 
 from include import annotations, audio, card, catalog, croissant, plots, release, settings, store
 
@@ -35,9 +35,8 @@ def add_clip(name: str, group: str, raters: int = 3, *, licence: str = "unknown"
     )  # fmt: skip
     sql(
         "insert into catalog.clip (clip_id, source_id, start_ms, end_ms, state, audio_sha256, audio_bytes,"
-        " sample_rate_hz, duration_s, measures) values (%s, %s, 0, 1000, 'ready', %s, %s, 24000, %s,"
-        """ '{"peak_dbfs": -10.46, "rms_dbfs": -13.47}')""",
-        clip_id, source_id, store.put_audio(flac), len(flac), len(pcm) / 24_000,
+        " sample_rate_hz, duration_s, measures) values (%s, %s, 0, 1000, 'ready', %s, %s, 24000, %s, %s)",
+        clip_id, source_id, store.put_audio(flac), len(flac), len(pcm) / 24_000, MEASURES,
     )  # fmt: skip
     rows = [annotation(clip_id, f"rater-{n}", **said) for n in range(raters)]
     annotations.merge_stream(io.BytesIO(jsonl(rows)), "test.jsonl")

@@ -125,8 +125,8 @@ def hls(*, has_end: bool) -> str:
 def test_a_stream_in_parts_is_a_source_if_it_has_an_end(web: Web) -> None:
     whole = web.add("whole/talk.m3u8", hls(has_end=True), content_type="application/vnd.apple.mpegurl")
     live = web.add("live/talk.m3u8", hls(has_end=False), content_type="application/vnd.apple.mpegurl")
-    assert harvest.harvest_batch([whole, live]) == {"new_sources": 1, "new_clips": 1, "transient": 1}
-    assert windows_ms() == [(0, 12_000)]
+    assert harvest.harvest_batch([whole, live]) == {"new_sources": 1, "to_cut": 1, "transient": 1}
+    assert sources()[0]["duration_s"] == 12
     assert ledger()[-1]["message"] == ytdlp.LIVE
 
 
@@ -244,7 +244,7 @@ def test_the_same_again_adds_nothing_and_asks_nothing(web: Web, recording: Recor
         add_video_object(web, duration="PT45S"),
     ]
     first = harvest.harvest_batch(urls)
-    assert first == {"new_sources": 3, "to_cut": 1, "new_clips": 5}
+    assert first == {"new_sources": 3, "to_cut": 2, "new_clips": 1}
     before = (sources(), windows_ms(), ledger(), len(web.requests))
     assert harvest.harvest_batch(urls) == {"known_sources": 3}
     assert (sources(), windows_ms(), ledger(), len(web.requests)) == before
@@ -258,15 +258,13 @@ def test_a_known_recording_gets_further_clips(web: Web, recording: Recording) ->
     assert len(web.requests) == 1
 
 
-def test_a_known_length_is_cut_at_once_and_only_once(web: Web) -> None:
+def test_a_known_length_is_cut_when_decoded_and_only_once(web: Web) -> None:
     url = add_video_object(web, duration="PT33S")
-    assert harvest.harvest_batch([url]) == {"new_sources": 1, "new_clips": 3}
-    assert sources()[0]["url"] == url
-    assert windows_ms() == [(0, 11_000), (11_000, 22_000), (22_000, 33_000)]
-    assert (sources()[0]["is_cut"], sources()[0]["is_to_cut"], sources()[0]["duration_s"]) == (True, False, 33)
-    sql("update catalog.source set duration_s = 33.02")  # as decoding finds
+    assert harvest.harvest_batch([url]) == {"new_sources": 1, "to_cut": 1}
+    assert (sources()[0]["url"], sources()[0]["duration_s"], windows_ms()) == (url, 33, [])
+    sql("update catalog.source set is_cut = true, is_to_cut = false")  # as decoding leaves it
     assert harvest.harvest_batch([url]) == {"known_sources": 1}
-    assert len(windows_ms()) == 3
+    assert not sources()[0]["is_to_cut"]
 
 
 def test_a_recording_known_to_be_too_short_is_refused(web: Web) -> None:

@@ -1,5 +1,7 @@
 import hashlib
 import io
+import json
+import re
 import subprocess
 import sys
 import time
@@ -13,11 +15,20 @@ import pytest
 import soundfile
 from conftest import RATE_HZ, Web, chirp, sql
 
-from include import harvest, ids, settings, store, transcode, ytdlp
+from include import harvest, ids, settings, source_plot, store, transcode, ytdlp
 
 Recording = Callable[..., Path]
 
 pytestmark = pytest.mark.usefixtures("pipeline")
+
+
+@pytest.fixture(autouse=True)
+def _tones_are_taken(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let recordings of chirps pass, in this process and in workers: what is tested here is not the limits."""
+    limits = {"min_speech_share": 0.0, "min_bandwidth_hz": 0.0}
+    settings.configure(**pipeline.model_dump() | limits)
+    for name, limit in limits.items():
+        monkeypatch.setenv(f"OPEN_EMPATHIC_{name.upper()}", str(limit))
 
 
 def clips() -> list[dict[str, Any]]:
@@ -61,11 +72,15 @@ def test_a_ready_clip_has_its_audio_in_the_store(talk: str) -> None:
     flac = store.read_bytes(store.audio_path(clip["audio_sha256"]))
     assert hashlib.sha256(flac).hexdigest() == clip["audio_sha256"]
     assert (clip["audio_bytes"], clip["sample_rate_hz"], clip["duration_s"]) == (len(flac), RATE_HZ, 2.5)
-    assert clip["measures"] == {"peak_dbfs": pytest.approx(-10.5, abs=0.5), "rms_dbfs": pytest.approx(-13.5, abs=0.5)}
+    measures = clip["measures"]
+    assert measures["loudness_lufs"] == pytest.approx(-23, abs=0.7)  # of the source, of which it is a part
+    assert measures["peak_dbfs"] == pytest.approx(-10.5 + measures["gain_db"], abs=0.3)
+    assert (clip["audio_start_ms"], clip["audio_end_ms"]) == (2000, 4500)
     assert (clip["reason"], clip["retry_at"]) == (None, None)
     assert clip["ready_at"] is not None
     samples, _ = soundfile.read(io.BytesIO(flac))
-    assert np.abs(samples - chirp(5)[2 * RATE_HZ : 2 * RATE_HZ + len(samples)]).max() < 0.1
+    undone = samples / 10 ** (measures["gain_db"] / 20)
+    assert np.abs(undone - chirp(5)[2 * RATE_HZ : 2 * RATE_HZ + len(samples)]).max() < 0.1
     assert source()["duration_s"] == pytest.approx(12, abs=0.1)
 
 
@@ -205,8 +220,9 @@ def test_a_recording_that_became_a_live_stream_is_not_waited_for(web: Web) -> No
     url = web.add("talk.m3u8", f"{part}#EXT-X-ENDLIST\n", content_type="application/vnd.apple.mpegurl")
     harvest.harvest_batch([url])
     web.add("talk.m3u8", part, content_type="application/vnd.apple.mpegurl")
-    assert run() == {"failed": 1}
-    assert ytdlp.LIVE in clips()[0]["reason"]
+    assert run() == {"failed_sources": 1}
+    messages = sql("select message from catalog.clip_attempt where stage = 'transcode'")
+    assert ytdlp.LIVE in messages[0]["message"]
 
 
 def test_a_stream_in_parts_becomes_audio(web: Web, recording: Recording) -> None:
@@ -233,7 +249,7 @@ def test_a_plan_is_by_age_limited_and_in_batches(web: Web, recording: Recording)
     for url in urls:
         harvest.harvest_batch([f"{url}#t=0,1", f"{url}#t=1,2"])
     wanted = [ids.source_id(url) for url in urls]
-    assert transcode.plan_batches(batch_size=2) == [wanted[:2], wanted[2:]]
+    assert transcode.plan_batches(batch_minutes=20) == [wanted[:2], wanted[2:]]
     assert transcode.plan_batches(limit=1) == [wanted[:1]]
     assert transcode.plan_batches(dry_run=True) == []
 
@@ -263,9 +279,8 @@ def test_a_source_in_one_workers_hands_is_left_alone_by_others(web: Web, talk: s
 
 
 def test_workers_share_sources_and_do_none_twice(web: Web, recording: Recording) -> None:
-    content = recording("talk.mp3", 3)
     for n in range(6):
-        url = web.add(f"{n}.mp3", content)
+        url = web.add(f"{n}.mp3", recording(f"{n}.mp3", 3, samples=chirp(9)[n * RATE_HZ : (n + 3) * RATE_HZ]))
         harvest.harvest_batch([f"{url}#t=0,1", f"{url}#t=1,2"])
     web.requests.clear()
     planned = due()
@@ -297,13 +312,13 @@ def worker(pipeline: settings.Settings, source_id: str) -> "subprocess.Popen[byt
         env=settings.process_environment(
             OPEN_EMPATHIC_CATALOG_URL=str(pipeline.catalog_url),
             OPEN_EMPATHIC_STORE_URL=pipeline.store_url,
-            TMPDIR=str(pipeline.run.parent),
+            OPEN_EMPATHIC_RUN=str(pipeline.run),
         ),
     )
 
 
 def test_a_worker_killed_at_work_loses_nothing(web: Web, talk: str, pipeline: settings.Settings) -> None:
-    harvest.harvest_batch([talk, f"{talk}#t=0,2"])
+    harvest.harvest_batch([f"{talk}#t=0,2", f"{talk}#t=2,4"])
     before = clips()
     web.requests.clear()
     web.is_open.clear()
@@ -322,7 +337,9 @@ def test_a_worker_killed_at_work_loses_nothing(web: Web, talk: str, pipeline: se
             )
         )
     )
+    assert len(list((pipeline.run / "transcode").iterdir())) == 1  # what it left
     assert run() == {"ready": 2}
+    assert list((pipeline.run / "transcode").iterdir()) == []
     assert due() == []
 
 
@@ -359,3 +376,131 @@ def test_the_ledger_tells_each_try(web: Web, talk: str) -> None:
         ("transcode", "ok", True),
     ]
     assert all(row["source_ids"] == [ids.source_id(talk)] for row in tries)
+
+
+def talking(recording: Recording, name: str, options: tuple[str, ...] = (), source: str = "kitchen.story.m4a") -> Path:
+    """One of the sample recordings, in which a voice speaks, encoded otherwise."""
+    media = settings.ROOT / "samples" / "media" / source
+    path = recording(name, 0.1).with_name(name)
+    command = [settings.current().ffmpeg_path, "-nostdin", "-loglevel", "error", "-y", "-i", media, *options, path]
+    subprocess.run(command, check=True)
+    return path
+
+
+@pytest.fixture
+def _defaults(pipeline: settings.Settings, _tones_are_taken: None) -> None:
+    """The limits as they are for everybody."""
+    settings.configure(**pipeline.model_dump())
+
+
+@pytest.mark.usefixtures("_defaults")
+def test_a_talk_without_times_is_cut_at_its_pauses(web: Web, recording: Recording) -> None:
+    harvest.harvest_batch([web.add("talk.mp3", talking(recording, "talk.mp3"))])
+    assert run()["ready"] >= 2
+    timeline = json.loads((settings.ROOT / "samples" / "timeline.json").read_text())
+    (sentences,) = (entry["sentences"] for entry in timeline if entry["path"].endswith("kitchen.story.m4a"))
+    for clip in clips():
+        assert 3 <= clip["duration_s"] <= 15
+        assert clip["measures"]["speech_share"] > 0.5
+        for edge_s in (clip["audio_start_ms"] / 1000, clip["audio_end_ms"] / 1000):
+            assert not any(said["start_s"] + 0.05 < edge_s < said["end_s"] - 0.05 for said in sentences)
+
+
+@pytest.mark.usefixtures("_defaults")
+def test_given_times_are_moved_out_of_speech_and_the_id_is_not(web: Web, recording: Recording) -> None:
+    url = web.add("talk.mp3", talking(recording, "talk.mp3"))
+    harvest.harvest_batch([f"{url}#t=0.9,12.05"])  # both a little inside of a sentence
+    assert run() == {"ready": 1}
+    (clip,) = clips()
+    assert clip["clip_id"].endswith("-900-12050")
+    assert 700 <= clip["audio_start_ms"] < 760
+    assert 12_150 <= clip["audio_end_ms"] <= 12_250
+    assert clip["duration_s"] == pytest.approx((clip["audio_end_ms"] - clip["audio_start_ms"]) / 1000)
+
+
+@pytest.mark.usefixtures("_defaults")
+def test_a_recording_in_which_nobody_speaks_is_rejected(web: Web, recording: Recording) -> None:
+    url = web.add("music.mp3", talking(recording, "music.mp3", source="music_only.mp3"))
+    harvest.harvest_batch([f"{url}#t=0,6"])
+    assert run() == {"rejected": 1}
+    assert clips()[0]["reason"] == "nobody speaks: speech_share 0"
+    other = web.add("tone.mp3", recording("tone.mp3", 9))
+    harvest.harvest_batch([other])
+    assert run() == {"refused_sources": 1}
+
+
+def test_a_source_is_levelled_as_one(web: Web, recording: Recording) -> None:
+    quiet_then_loud = np.concatenate([chirp(5) / 20, chirp(5)])
+    url = web.add("talk.wav", recording("talk.wav", 10, samples=quiet_then_loud), content_type="audio/wav")
+    harvest.harvest_batch([f"{url}#t=0,5", f"{url}#t=5,10"])
+    assert run() == {"ready": 2}
+    quiet, loud = (clip["measures"] for clip in clips())
+    assert quiet["gain_db"] == loud["gain_db"] != 0
+    assert loud["loudness_lufs"] - quiet["loudness_lufs"] == pytest.approx(26, abs=0.3)
+    assert all(clip["measures"]["true_peak_dbtp"] <= -1 for clip in clips())
+
+
+def test_a_re_upload_is_told_and_the_first_stays(web: Web, recording: Recording) -> None:
+    first = web.add("first.m4a", talking(recording, "first.m4a"))
+    again = web.add("again.ogg", talking(recording, "again.ogg", ("-ss", "3", "-af", "volume=-6dB", "-ar", "22050")))
+    other = web.add("other.mp3", talking(recording, "other.mp3", source="long_letter.mp4"))
+    for url in (first, again, other):
+        harvest.harvest_batch([f"{url}#t=4,12"])
+    assert run() == {"ready": 2, "rejected": 1}
+    (reason,) = (clip["reason"] for clip in clips() if clip["state"] == "rejected")
+    assert reason == f"duplicate_of: {ids.source_id(first)}"
+    assert due() == []
+
+
+def test_the_same_audio_under_two_names_is_one_clip(web: Web, recording: Recording) -> None:
+    content = recording("talk.mp3", 3)  # too short for a fingerprint
+    for name in ("a", "b"):
+        harvest.harvest_batch([f"{web.add(f'{name}.mp3', content)}#t=0,2"])
+    assert run() == {"ready": 1, "rejected": 1}
+    first, second = clips()
+    assert second["reason"] == f"duplicate_of: {first['clip_id']}, the same audio"
+
+
+def test_clips_of_a_source_that_overlap_by_more_than_half_are_one(talk: str) -> None:
+    harvest.harvest_batch([f"{talk}#t={times}" for times in ("0,4", "1.9,6", "6,9", "8,11")])
+    assert run() == {"ready": 3, "rejected": 1}
+    assert states()["1900-6000"] == "rejected"
+    assert "duplicate_of: " in next(clip["reason"] for clip in clips() if clip["state"] == "rejected")
+    harvest.harvest_batch([f"{talk}#t=6.5,9"])  # another day
+    assert run() == {"rejected": 1}
+
+
+def test_what_a_file_announced_and_did_not_keep_is_in_the_ledger(web: Web, recording: Recording) -> None:
+    whole = recording("talk.flac", 12).read_bytes()
+    harvest.harvest_batch([f"{web.add('talk.flac', whole[: len(whole) // 2], content_type='audio/flac')}#t=0,2"])
+    assert run() == {"ready": 1}
+    message = sql("select message from catalog.clip_attempt where stage = 'transcode'")[0]["message"]
+    assert message.startswith("announces 12.0 s, ")
+
+
+def test_batches_are_planned_by_the_audio_in_them() -> None:
+    lengths_s = {"a": 1000.0, "b": 100.0, "c": 100.0, "d": 4000.0, "e": 10.0}
+    assert transcode._batches(lengths_s, 1200) == [["a", "b", "c"], ["d"], ["e"]]
+    assert len(transcode._batches({str(n): 60.0 for n in range(5000)}, 300)) == 1000
+
+
+def test_the_log_tells_how_far_a_batch_is(talk: str, caplog: pytest.LogCaptureFixture) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2"])
+    caplog.set_level("INFO")
+    run()
+    assert re.search(r"1 of 1 sources, 1 clips, 0\.00 of about 0\.\d\d h, \d+ × real time, 0:00:00 left", caplog.text)
+
+
+@pytest.mark.usefixtures("_defaults")
+@pytest.mark.parametrize(("suffix", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_a_source_is_drawn_with_its_cuts(
+    web: Web, recording: Recording, tmp_path: Path, suffix: str, magic: bytes
+) -> None:
+    harvest.harvest_batch([web.add("talk.mp3", talking(recording, "talk.mp3"))])
+    run()
+    picture = tmp_path / f"source.{suffix}"
+    source_plot.save(clips()[0]["clip_id"], picture)
+    assert picture.read_bytes().startswith(magic)
+    assert list((settings.current().run / "transcode").iterdir()) == []
+    with pytest.raises(KeyError):
+        source_plot.save("youtube-nowhere-0-1", picture)

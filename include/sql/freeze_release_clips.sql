@@ -31,8 +31,8 @@ sampled as (
             'speaker_group', released.speaker_group,
             'licence', released.licence,
             'language', coalesce(label.language, released.source_language),
-            'start_s', released.start_ms / 1000.0,
-            'end_s', released.end_ms / 1000.0,
+            'start_s', coalesce(released.audio_start_ms, released.start_ms) / 1000.0,
+            'end_s', coalesce(released.audio_end_ms, released.end_ms) / 1000.0,
             'duration_s', released.duration_s,
             'sample_rate_hz', released.sample_rate_hz,
             'audio_sha256', released.audio_sha256

@@ -1,6 +1,8 @@
 -- Sources with something to transcode: clips that wait or whose next try is due, or that are yet to be cut.
 -- Found through the partial indexes, so the cost follows what is due, not what is known.
-select source_id
+select
+    due_source.source_id,
+    source.duration_s
 from (
     select
         source_id,
@@ -20,5 +22,6 @@ from (
     ) as due_row
     group by source_id
 ) as due_source
-order by first_seen_at, source_id
+inner join catalog.source using (source_id)
+order by due_source.first_seen_at, due_source.source_id
 limit %(limit)s
