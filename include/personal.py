@@ -8,14 +8,14 @@ _EMAIL = re.compile(
     re.IGNORECASE,
 )
 _PHONE = re.compile(r"(?<![\w.,])(?:\+\s?)?\(?\d(?:[\s().\-/]{0,3}\d){6,14}(?!\w)")
-_YEARS = re.compile(r"(?:1[0-9]|20)\d\d\D{1,3}(?:1[0-9]|20)\d\d")
+_YEARS_OR_DECIMAL = re.compile(r"(?:1[0-9]|20)\d\d\D{1,3}(?:1[0-9]|20)\d\d|\d{1,3}\.\d+")
 
 
 def is_personal(text: str) -> bool:
     """Whether a text holds what looks like an e-mail address or a phone number of 7 to 15 digits.
 
-    It errs towards yes, two years in a row excepted: a flagged text is kept, and only left out of what is published.
+    It errs towards yes, but for two years in a row and decimals: a flagged text is kept, and only not published.
     """
-    if any(not _YEARS.fullmatch(found[0]) for found in _PHONE.finditer(text)):
+    if any(not _YEARS_OR_DECIMAL.fullmatch(found[0]) for found in _PHONE.finditer(text)):
         return True
     return ("@" in text or "at" in text.lower()) and _EMAIL.search(text) is not None
