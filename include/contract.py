@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -122,11 +123,11 @@ class Annotation(BaseModel):
     accent: Accent | None = None
     accent_text: Text | None = None
     audio_quality: AudioQuality | None = None
-    background_sounds: Annotated[list[BackgroundSound], AfterValidator(_once)] = []
+    background_sounds: Annotated[list[BackgroundSound], Field(default_factory=list), AfterValidator(_once)]
     background_text: Text | None = None
     vocabulary_version: Annotated[Name, AfterValidator(_known_version)] | None = None
-    emotions: Annotated[list[Word], AfterValidator(_once)] = []
-    reports: Annotated[list[Report], AfterValidator(_once)] = []
+    emotions: Annotated[list[Word], Field(default_factory=list), AfterValidator(_once)]
+    reports: Annotated[list[Report], Field(default_factory=list), AfterValidator(_once)]
     report_text: Text | None = None
     retracted: bool = False
     source_ref: Name | None = None
@@ -173,6 +174,7 @@ TEXT_FIELDS = (
     "transcription", "audio_description", "video_description", "gender_text", "accent_text", "background_text",
     "report_text",
 )  # fmt: skip
+_SAID, _TEXTS = attrgetter(*SAID_COLUMNS), attrgetter(*TEXT_FIELDS)
 # Where a row comes from and how it names its clip is not what it says.
 _NOT_SAID = {"source_ref", "url", "start_s", "end_s"}
 
@@ -190,7 +192,7 @@ class Accepted:
         canonical = said.model_dump_json(exclude_defaults=True, exclude=_NOT_SAID)
         return [
             hashlib.sha256(canonical.encode()).hexdigest(),
-            *(getattr(said, name) for name in SAID_COLUMNS),
+            *_SAID(said),
             said.retracted,
             said.vocabulary_version or vocabulary.load()[0],
             file,
@@ -200,7 +202,7 @@ class Accepted:
 
     def flagged_fields(self) -> list[str]:
         """Text fields that hold what looks like an e-mail address or a phone number."""
-        texts = ((name, getattr(self.annotation, name)) for name in TEXT_FIELDS)
+        texts = zip(TEXT_FIELDS, _TEXTS(self.annotation), strict=True)
         return [name for name, text in texts if text is not None and personal.is_personal(text)]
 
 
@@ -222,7 +224,7 @@ class Rejected:
 def check_json(line: int, raw: bytes) -> Accepted | Rejected:
     """One row, written as a JSON object, against the contract."""
     try:
-        row = json.loads(raw.decode("utf-8"), object_pairs_hook=_object)
+        row = _JSON.decode(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         reason = f"not UTF-8: {error.reason} at byte {error.start}"
     except (ValueError, RecursionError) as error:
@@ -251,6 +253,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
         raise ValueError(f"the key {twice[:80]!r} stands twice in one object")
     return found
+
+
+# Made once: json.loads() with a hook makes one for each row.
+_JSON = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def _complaint(fault: dict[str, Any]) -> str:

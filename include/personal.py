@@ -8,6 +8,7 @@ _EMAIL = re.compile(
     re.IGNORECASE,
 )
 _PHONE = re.compile(r"(?<![\w.,])(?:\+\s?)?\(?\d(?:[\s().\-/]{0,3}\d){6,14}(?!\w)")
+_DIGIT = re.compile(r"\d")
 _YEARS_OR_DECIMAL = re.compile(r"(?:1[0-9]|20)\d\d\D{1,3}(?:1[0-9]|20)\d\d|\d{1,3}\.\d+")
 
 
@@ -16,6 +17,7 @@ def is_personal(text: str) -> bool:
 
     It errs towards yes, but for two years in a row and decimals: a flagged text is kept, and only not published.
     """
-    if any(not _YEARS_OR_DECIMAL.fullmatch(found[0]) for found in _PHONE.finditer(text)):
+    # Most texts have neither a digit nor a sign of an address, and this runs on each text of each row.
+    if _DIGIT.search(text) and any(not _YEARS_OR_DECIMAL.fullmatch(found[0]) for found in _PHONE.finditer(text)):
         return True
-    return ("@" in text or "at" in text.lower()) and _EMAIL.search(text) is not None
+    return ("@" in text or "[" in text or "(" in text) and _EMAIL.search(text) is not None
