@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from include import labels, settings, transcripts, vocabulary
+from include import catalog, labels, settings, transcripts, vocabulary
 from tests.conftest import annotation, believe, merge, sql
 
 CLIP = "youtube-abcdefghijk-0-10000"
@@ -253,3 +253,41 @@ def test_labels_do_not_hang_on_how_the_server_goes_about_it(pipeline: settings.S
         sql(f"alter database {database} set {option} = off")
         labels.renew_all()
         assert sql("select * from catalog.label order by clip_id") == before
+
+
+def test_the_clip_that_the_documentation_works_through(pipeline: settings.Settings) -> None:
+    said = {
+        "ada": (["happy", "playful"], 7, 3), "bo": (["cheerful", "mocking_or_derisive"], 6, 2), "cy": (["calm"], 2, 0),
+    }  # fmt: skip
+    merge([annotation(CLIP, who, emotions=e, arousal=a, valence=v) for who, (e, a, v) in said.items()])
+    for who, weights in {"ada": (1.2, 0.9, 0.6), "bo": (1.0, 0.8, 0.6), "cy": (0.5, 0.3, 0.2)}.items():
+        sql(
+            "update catalog.annotator set weight = %s, arousal_weight = %s, valence_weight = %s where annotator_id = %s",
+            *(*weights, who),
+        )
+    with catalog.connect() as connection:
+        labels.renew(connection)
+    found = label()
+    assert found["emotion_soft"] == pytest.approx(
+        {"happy_and_energetic": 0.5946, "sarcasm": 0.2703, "calm_and_composed": 0.1351}, abs=1e-4
+    )
+    assert found["emotion_consensus"] == found["emotion_hard"] == ["happy_and_energetic"]
+    numbers = ("emotion_agreement", "arousal_mean", "arousal_weighted", "arousal_std")
+    assert [found[name] for name in numbers] == pytest.approx([0.25, 5, 5.85, 2.160], abs=1e-3)
+    numbers = ("valence_mean", "valence_weighted", "valence_std")
+    assert [found[name] for name in numbers] == pytest.approx([1.667, 2.143, 1.247], abs=1e-3)
+
+
+def test_no_agreement_is_a_value(pipeline: settings.Settings) -> None:
+    merge([annotation(CLIP, "a", emotions=["sad"]), annotation(CLIP, "b", emotions=["calm"])])
+    assert (label()["emotion_consensus"], label()["emotion_agreement"]) == (["no_agreement"], 0.0)
+
+
+def test_an_earlier_versions_words_count_as_what_they_are_today(pipeline: settings.Settings) -> None:
+    old = {"vocabulary_version": "2023-12", "emotions": ["critical_or_disdainful:", "happy"]}
+    assert merge([annotation(CLIP, "a", **old)])["accepted"] == 1
+    assert merge([annotation(CLIP, "b", vocabulary_version="2023-12", emotions=["neutral"])])["rejected"] == 1
+    found = label()
+    assert found["word_votes"] == {"critical_or_disdainful": 1, "happy": 1}
+    assert found["emotion_votes"] == {"sarcasm": 1, "happy_and_energetic": 1}
+    assert found["vocabulary_version"] == vocabulary.load()[0]

@@ -399,3 +399,12 @@ def test_a_file_that_grew_while_it_was_merged_is_read_again(
         assert annotations.merge_inbox_file(path, "b")["unfinished"] == 1
     assert annotations.merge_inbox_file(path, "b")["accepted"] == 1
     assert store.paths_below("inbox") == ["inbox/merged/b/a.jsonl"]
+
+
+def test_the_published_schema_is_the_contracts() -> None:
+    from local import annotation_schema
+
+    assert annotation_schema.PATH.read_text(encoding="utf-8") == annotation_schema.schema()
+    schema = json.loads(annotation_schema.schema())
+    assert schema["properties"].keys() == contract.Annotation.model_fields.keys()
+    assert schema["required"] == ["annotator_id", "submitted_at"]
