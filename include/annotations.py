@@ -92,6 +92,9 @@ def _merge(
         if is_trial:
             connection.rollback()
         else:
+            if counts["accepted"] >= BATCH_ROWS:
+                # Or the planner takes the table for as small as it was, and loops over what is now large.
+                connection.execute("analyze catalog.annotation, merged_annotation, touched_clip")
             raters.renew(connection, "fresh_annotator")
             catalog.run(connection, "touch_recounted_clips")
             counts["labels"] = labels.renew(connection, "touched_clip")

@@ -7,6 +7,7 @@ docs/labels.md gives the formulas and their sources.
 
 import logging
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from include import catalog
@@ -73,8 +74,10 @@ def judge_families(answers: "list[catalog.Row]") -> dict[str, dict[str, Any]]:
     says yes where the answer is yes and where it is no; the difference is Youden's J (1950), 0 for answers by chance
     whatever their base rate, 1 for answers that are always right.
     """
-    if not answers:
-        return {}
+    n_of_annotator = Counter(str(answer["annotator_id"]) for answer in answers)
+    if all(n < MIN_SHARED for n in n_of_annotator.values()):
+        # Nobody's weight would leave 1; crowd-kit alone takes seconds to import.
+        return {who: {"n_questions": n, "informedness": None} for who, n in n_of_annotator.items()}
     import pandas as pd
     from crowdkit.aggregation import DawidSkene
 

@@ -262,7 +262,8 @@ def test_the_clip_that_the_documentation_works_through(pipeline: settings.Settin
     merge([annotation(CLIP, who, emotions=e, arousal=a, valence=v) for who, (e, a, v) in said.items()])
     for who, weights in {"ada": (1.2, 0.9, 0.6), "bo": (1.0, 0.8, 0.6), "cy": (0.5, 0.3, 0.2)}.items():
         sql(
-            "update catalog.annotator set weight = %s, arousal_weight = %s, valence_weight = %s where annotator_id = %s",
+            "update catalog.annotator set weight = %s, arousal_weight = %s, valence_weight = %s"
+            " where annotator_id = %s",
             *(*weights, who),
         )
     with catalog.connect() as connection:

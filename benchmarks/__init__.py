@@ -1,0 +1,1 @@
+"""What is measured; README.md has the last figures. Run as `python -m benchmarks.bench_<topic>`."""
