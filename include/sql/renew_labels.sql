@@ -22,15 +22,23 @@ vote as materialized (
 
 word_vote as (
     select distinct
-        vote.clip_id,
-        vote.annotator_id,
-        vote.weight,
+        said.clip_id,
+        said.annotator_id,
+        said.weight,
         coalesce(vocabulary.current_word, vocabulary.word) as word,
         vocabulary.family
-    from vote
-    cross join lateral unnest(vote.emotions) as word (word)
+    from (
+        -- Not as a lateral join: that reads the vocabulary again for each vote.
+        select
+            clip_id,
+            annotator_id,
+            weight,
+            vocabulary_version,
+            unnest(emotions) as word
+        from vote
+    ) as said
     inner join catalog.vocabulary
-        on vote.vocabulary_version = vocabulary.version and word.word = vocabulary.word
+        on said.vocabulary_version = vocabulary.version and said.word = vocabulary.word
 ),
 
 word_count as (

@@ -2,13 +2,19 @@
 with
 chosen as (
     select distinct
-        judged_vote.clip_id,
-        judged_vote.annotator_id,
+        said.clip_id,
+        said.annotator_id,
         vocabulary.family
-    from judged_vote
-    cross join lateral unnest(judged_vote.emotions) as word (word)
+    from (
+        select
+            clip_id,
+            annotator_id,
+            vocabulary_version,
+            unnest(emotions) as word
+        from judged_vote
+    ) as said
     inner join catalog.vocabulary
-        on judged_vote.vocabulary_version = vocabulary.version and word.word = vocabulary.word
+        on said.vocabulary_version = vocabulary.version and said.word = vocabulary.word
 ),
 
 rater as (select distinct clip_id, annotator_id from chosen),
