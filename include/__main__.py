@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -162,42 +162,99 @@ def annotations() -> None:
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
 
+def read_options(verb: Any) -> Any:
+    """The options that say how FILES are to be read."""
+    from include.readers import FORMS
+
+    form = click.option(
+        "--format", "form", type=click.Choice(["auto", *FORMS]), default="auto", help="Default: what the name says."
+    )
+    scale = click.option(
+        "--valence-scale",
+        type=click.Choice(["form", "model"]),
+        help="Of an Open Empathic export: the form's, -5 to +5, or the database model's, 0 to 10.",
+    )
+    return form(scale(verb))
+
+
+def by_file(files: tuple[Path, ...], run: Callable[[Path], Any]) -> dict[str, Any]:
+    """What became of each file, or would become of it. A name that says no form is wrong use."""
+    try:
+        return {str(path): run(path) for path in files}
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def reasons_of(result: Any) -> list[str]:
+    """Why rows of a file were refused; a long list is cut off, and says so."""
+    told = [f"line {row.line}: {row.reason}" for row in result.rejected]
+    n_untold = result.counts["rejected"] - len(told)
+    return [*told, *([f"and {n_untold} more rows"] if n_untold else [])]
+
+
 @annotations.command()
 @FILES
-def check(files: tuple[Path, ...]) -> None:
-    """What of FILES would be accepted and refused, and why. Changes nothing."""
+@read_options
+def check(files: tuple[Path, ...], form: str, valence_scale: str | None) -> None:
+    """What a merge of each of FILES would make of its rows, and why it would refuse some. Changes nothing."""
     from include.annotations import check_file
 
-    results = {str(path): check_file(path) for path in files}
+    catalog.migrate()
+    results = by_file(files, lambda path: check_file(path, form, valence_scale))
     show(
-        {
-            path: {
-                "accepted": result.counts["accepted"],
-                "rejected": result.counts["rejected"],
-                "reasons": [f"line {row.line}: {row.reason}" for row in result.rejected],
-            }
-            for path, result in results.items()
-        },
-        refused=any(result.rejected for result in results.values()),
+        {path: {**result.counts, "reasons": reasons_of(result)} for path, result in results.items()},
+        refused=any(result.counts["rejected"] for result in results.values()),
     )
 
 
 @annotations.command()
 @FILES
-def merge(files: tuple[Path, ...]) -> None:
+@read_options
+def merge(files: tuple[Path, ...], form: str, valence_scale: str | None) -> None:
     """Merge FILES into the catalog and renew the labels of the clips they speak of."""
-    from include.annotations import check_file, merge_stream
+    from include.annotations import merge_file
 
     catalog.migrate()
-    counts: Counter[str] = Counter()
-    reasons = []
-    for path in files:
-        with path.open("rb") as stream:
-            merged = merge_stream(stream, path.name)
-        counts.update(merged)
-        if merged["rejected"]:
-            reasons += [f"{path}, line {row.line}: {row.reason}" for row in check_file(path).rejected]
+    results = by_file(files, lambda path: merge_file(path, form, valence_scale))
+    counts = total(result.counts for result in results.values())
+    reasons = [f"{path}, {reason}" for path, result in results.items() for reason in reasons_of(result)]
     show({**counts, **({"reasons": reasons} if reasons else {})}, refused=has_refusals(counts))
+
+
+@main.group()
+def annotators() -> None:
+    """Whom to believe: evidence on annotators, and what people decided."""
+
+
+@annotators.command(name="show")
+@click.argument("annotator_id", required=False)
+def show_annotators(annotator_id: str | None) -> None:
+    """Weight, state and evidence of ANNOTATOR_ID, or of all, the least believed first."""
+    from include import raters
+
+    catalog.migrate()
+    found = raters.evidence(annotator_id)
+    show(found if found or annotator_id is None else {"refused": f"no annotator {annotator_id}"}, refused=not found)
+
+
+@annotators.command(name="overrule")
+@click.argument("annotator_id")
+@click.option("--state", type=click.Choice(["new", "trusted", "watched", "blocked"]), help="Their state.")
+@click.option("--weight", type=click.FloatRange(0), help="Of their votes on every field.")
+@click.option("--reason", default="", help="Why; kept with the decision.")
+def overrule_annotator(annotator_id: str, state: str | None, weight: float | None, reason: str) -> None:
+    """Put a decision above the evidence on ANNOTATOR_ID; with neither state nor weight, lift it again.
+
+    A block, or its end, reaches the labels at the next merge.
+    """
+    from include import raters
+
+    if (state is not None or weight is not None) and not reason.strip():
+        raise click.UsageError("a decision needs its --reason")
+    catalog.migrate()
+    if not raters.overrule(annotator_id, state, weight, reason):
+        show({"refused": f"no annotator {annotator_id}"}, refused=True)
+    show(raters.evidence(annotator_id))
 
 
 @main.group()
@@ -213,6 +270,29 @@ def export(out: Path) -> None:
 
     catalog.migrate()
     show({"labels": labelling.export(out), "file": str(out)})
+
+
+@labels.command()
+def agreement() -> None:
+    """How far raters agree beyond chance: Krippendorff's alpha of each field."""
+    from include import agreement as agreeing
+
+    catalog.migrate()
+    show(agreeing.by_field())
+
+
+@labels.command()
+@click.argument("clip_id")
+@click.argument("decision", type=click.Choice(["hold", "release"]))
+@click.option("--reason", required=True, help="Why; kept with the decision.")
+def decide(clip_id: str, decision: str, reason: str) -> None:
+    """Hold CLIP_ID back from releases, or let it go despite the reports it has so far."""
+    from include import labels as labelling
+
+    catalog.migrate()
+    if not labelling.decide(clip_id, decision == "hold", reason):
+        show({"refused": f"no label of a clip {clip_id}"}, refused=True)
+    show({clip_id: decision})
 
 
 @main.group()

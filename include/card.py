@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from include import annotations, catalog, croissant, plots, store
+from include import catalog, contract, croissant, plots, store
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -193,8 +193,8 @@ def _people(rows: list[catalog.Row]) -> dict[str, Any]:
     for row in rows:
         said = {"gender": row["perceived_gender"], "age_group": row["perceived_age_group"]}
         counts[row["counted_by"]][said.get(row["counted_by"], tuple(said.values()))] = row
-    genders = _in_order(get_args(annotations.Gender), counts["gender"])
-    ages = _in_order(get_args(annotations.AgeGroup), counts["age_group"])
+    genders = _in_order(get_args(contract.Gender), counts["gender"])
+    ages = _in_order(get_args(contract.AgeGroup), counts["age_group"])
     missing = [f"{age} years" for age in ages if age and _is_small(counts["age_group"].get(age))]
     missing += [gender for gender in genders if gender and _is_small(counts["gender"].get(gender))]
     return {

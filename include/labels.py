@@ -1,13 +1,14 @@
 """Votes → labels: what all annotators together say of a clip.
 
-The arithmetic is `sql/renew_labels.sql`, run for the clips whose votes changed, or for all.
+The arithmetic is `sql/renew_labels.sql`, run for the clips whose votes changed, or for all; transcriptions are
+voted on word by word in `transcripts.py`. docs/labels.md gives the formulas.
 """
 
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include import catalog, vocabulary
+from include import catalog, raters, transcripts, vocabulary
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,16 +34,36 @@ def renew(connection: "Connection[catalog.Row]", clip_table: str | None = None) 
     chosen = sql.Identifier(clip_table) if clip_table else sql.Identifier("catalog", "annotation")
     connection.execute(sql.SQL("insert into clip_to_label select distinct clip_id from {}").format(chosen))
     connection.execute("analyze clip_to_label")
-    return catalog.run(connection, "renew_labels", grave_reports=GRAVE_REPORTS, vocabulary_version=vocabulary.load()[0])
+    n_labels = catalog.run(
+        connection, "renew_labels", grave_reports=GRAVE_REPORTS, vocabulary_version=vocabulary.load()[0]
+    )
+    transcripts.renew(connection)
+    return n_labels
 
 
 def renew_all() -> int:
-    """Compute every label again, in one transaction; how many there are."""
+    """Renew every annotator's weight and every label, in one transaction; how many labels there are."""
     with catalog.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('open_empathic_merge'))")
+        vocabulary.save(connection)
+        raters.renew(connection)
+        connection.execute("update catalog.annotator set is_counted = (state <> 'blocked')")
         n_labels = renew(connection)
     log.info("%d labels renewed", n_labels)
     return n_labels
+
+
+def decide(clip_id: str, is_held: bool, reason: str) -> bool:
+    """Hold a clip from release, or let it go despite its reports so far; whether the clip has a label."""
+    with catalog.connect() as connection:
+        connection.execute("select pg_advisory_xact_lock(hashtext('open_empathic_merge'))")
+        decided = catalog.run(connection, "upsert_hold_decision", clip_id=clip_id, is_held=is_held, reason=reason)
+        if decided:
+            connection.execute(
+                "create temporary table decided_clip on commit drop as select %s::text as clip_id", [clip_id]
+            )
+            renew(connection, "decided_clip")
+    return decided > 0
 
 
 def export(path: Path) -> int:
@@ -104,5 +125,7 @@ def label_schema() -> "pa.Schema":
             ("video_description", pa.string()),
             ("is_held", pa.bool_()),
             ("vocabulary_version", pa.string()),
+            ("emotion_consensus", texts),
+            ("emotion_agreement", pa.float64()),
         ]
     )

@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
@@ -65,6 +66,13 @@ def size_bytes(path: str) -> int:
     """Size of the object. Raises FileNotFoundError."""
     file_system, full = _resolve(path)
     return int(file_system.size(full))
+
+
+def modified_at(path: str) -> datetime:
+    """When the object was last written. Raises FileNotFoundError."""
+    file_system, full = _resolve(path)
+    modified: datetime = file_system.modified(full)
+    return modified
 
 
 def paths_below(folder: str) -> list[str]:

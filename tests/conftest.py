@@ -22,7 +22,7 @@ import psycopg
 import pytest
 import soundfile
 
-from include import annotations, catalog, settings, store
+from include import annotations, catalog, raters, settings, store
 from local.serve import serving
 
 RATE_HZ = 24_000
@@ -210,3 +210,9 @@ def merge(rows: list[Any], file: str = "form.jsonl") -> dict[str, int]:
 def agreed(clip_ids: list[str], n_raters: int = 3, **said: Any) -> None:
     """Let `n_raters` annotators say the same of each clip."""
     merge([annotation(clip_id, f"rater-{n}", **said) for clip_id in clip_ids for n in range(n_raters)])
+
+
+def believe(annotator_id: str, *, weight: float | None = None, state: str | None = None) -> None:
+    """Decide, above any evidence, how much an annotator's votes weigh or what state they are in."""
+    sql("insert into catalog.annotator (annotator_id) values (%s) on conflict do nothing", annotator_id)
+    assert raters.overrule(annotator_id, state, weight, "a test")

@@ -2,6 +2,7 @@ import io
 import json
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,26 +13,26 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from include import annotations, catalog, funnel, labels, settings, store
-from tests.conftest import annotation, jsonl, merge, ready_clip, sql
+from include import annotations, catalog, contract, funnel, labels, readers, settings, store
+from tests.conftest import annotation, believe, jsonl, merge, ready_clip, sql
 
 CLIP, OTHER_CLIP = "youtube-abcdefghijk-0-10000", "youtube-bcdefghijkl-0-10000"
 ROW = {"clip_id": CLIP, "annotator_id": "ada", "submitted_at": "2026-01-01T10:00:00+01:00"}
 
 
-def read(*rows: Any) -> list[annotations.Accepted | annotations.Rejected]:
-    return list(annotations.read_jsonl(io.BytesIO(jsonl(list(rows)))))
+def read(*rows: Any) -> list[contract.Accepted | contract.Rejected]:
+    return list(readers.read_jsonl(io.BytesIO(jsonl(list(rows)))))
 
 
-def accept(**said: Any) -> annotations.Annotation:
+def accept(**said: Any) -> contract.Annotation:
     (row,) = read({**ROW, **said})
-    assert isinstance(row, annotations.Accepted), row
+    assert isinstance(row, contract.Accepted), row
     return row.annotation
 
 
 def refuse(row: Any) -> str:
     (found,) = read(row)
-    assert isinstance(found, annotations.Rejected), found
+    assert isinstance(found, contract.Rejected), found
     return found.reason
 
 
@@ -73,7 +74,7 @@ def test_each_field_has_bounds(name: str, good: list[Any], bad: list[Any]) -> No
 
 @pytest.mark.parametrize("blank", [None, "", "  ", "\t\n"])
 def test_blank_is_not_said_and_no_default(blank: str | None) -> None:
-    fields = [name for name in annotations.Annotation.model_fields if name not in ROW]
+    fields = [name for name in contract.Annotation.model_fields if name not in ROW]
     assert accept(**dict.fromkeys(fields, blank)) == accept()
     said = accept().model_dump(exclude={*ROW, "retracted"})
     assert [value for value in said.values() if value not in (None, [])] == []
@@ -92,9 +93,9 @@ def test_url_and_times_name_the_same_clip_as_its_id(url: str) -> None:
     del row["clip_id"]
     if url.startswith("https"):
         (found,) = read(row)
-        assert isinstance(found, annotations.Accepted)
+        assert isinstance(found, contract.Accepted)
         assert found.annotation.clip_id == CLIP
-        assert found.record("x")[0] == annotations.Accepted(1, accept()).record("y")[0]
+        assert found.record("x")[0] == contract.Accepted(1, accept()).record("y")[0]
     else:
         assert "no http or https address" in refuse(row)
 
@@ -138,15 +139,15 @@ def test_a_bad_row_is_refused_with_its_reason(row: Any, reason: str) -> None:
 
 def test_a_byte_order_mark_and_blank_lines_are_passed_over() -> None:
     content = b"\xef\xbb\xbf" + json.dumps(ROW).encode() + b"\r\n\r\n   \n" + json.dumps(ROW).encode()
-    found = list(annotations.read_jsonl(io.BytesIO(content)))
-    assert [(type(row), row.line) for row in found] == [(annotations.Accepted, 1), (annotations.Accepted, 4)]
+    found = list(readers.read_jsonl(io.BytesIO(content)))
+    assert [(type(row), row.line) for row in found] == [(contract.Accepted, 1), (contract.Accepted, 4)]
 
 
 def test_a_line_that_is_too_long_costs_itself_only(monkeypatch: pytest.MonkeyPatch) -> None:
     line = json.dumps(ROW)
-    monkeypatch.setattr(annotations, "MAX_LINE_BYTES", len(line))
+    monkeypatch.setattr(readers, "MAX_LINE_BYTES", len(line))
     found = read(line, line + " ", "x" * (5 * len(line)), line)
-    assert [type(row) is annotations.Accepted for row in found] == [True, False, False, True]
+    assert [type(row) is contract.Accepted for row in found] == [True, False, False, True]
     assert [row.line for row in found] == [1, 2, 3, 4]
     assert f"over {len(line)} bytes" in found[1].reason  # type: ignore[union-attr]
 
@@ -164,16 +165,24 @@ class FileOnS3(AbstractBufferedFile):
 
 def test_a_file_on_s3_is_read_like_one_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AbstractBufferedFile, "__del__", lambda file: None)
-    found = list(annotations.read_jsonl(FileOnS3(jsonl([ROW, "x", ROW]))))
-    assert [type(row) is annotations.Accepted for row in found] == [True, False, True]
+    found = list(readers.read_jsonl(FileOnS3(jsonl([ROW, "x", ROW]))))
+    assert [type(row) is contract.Accepted for row in found] == [True, False, True]
 
 
-def test_check_tells_what_would_become_of_a_file_without_a_catalog(tmp_path: Path) -> None:
-    settings.configure(catalog_url="postgresql://nowhere.invalid/x")
+def test_check_tells_what_a_merge_does_and_changes_nothing(pipeline: settings.Settings, tmp_path: Path) -> None:
     path = tmp_path / "form.jsonl"
-    path.write_bytes(jsonl([ROW, {**ROW, "arousal": 11}]))
+    named = {k: v for k, v in ROW.items() if k != "clip_id"} | {"url": "https://youtu.be/cdefghijklm", "start_s": 1}
+    earlier = {**ROW, "submitted_at": "2025-01-01T00:00:00Z", "transcription": "call 555 123 4567"}
+    path.write_bytes(jsonl([ROW, {**ROW, "arousal": 11}, {**named, "end_s": 9}, earlier]))
+    merge([{**ROW, "annotator_id": "bo"}])
+    before = state()
     result = annotations.check_file(path)
-    assert (result.file, dict(result.counts)) == ("form.jsonl", {"accepted": 1, "rejected": 1})
+    assert state() == before
+    assert result.counts == {
+        "accepted": 3, "repeated": 0, "rejected": 1, "waiting": 2, "superseded": 1, "candidates": 1, "flagged": 1
+    }  # fmt: skip
+    merged = annotations.merge_file(path)
+    assert merged.counts - Counter(labels=merged.counts["labels"]) == +result.counts
     assert [(row.line, row.reason) for row in result.rejected] == [
         (2, "arousal: Input should be less than or equal to 10 ('11')")
     ]
@@ -230,11 +239,13 @@ def test_order_split_and_repetition_of_rows_do_not_matter(
     pipeline: settings.Settings, rows: list[Any], seed: int
 ) -> None:
     empty()
-    sql("insert into catalog.annotator (annotator_id, weight) values ('ada', 0.1), ('bo', 0.7), ('cy', 1.3)")
+    for annotator_id, weight in (("ada", 0.1), ("bo", 0.7), ("cy", 1.3)):
+        believe(annotator_id, weight=weight)
     merge(rows)
     whole = lasting(state())
     empty()
-    sql("insert into catalog.annotator (annotator_id, weight) values ('cy', 1.3), ('ada', 0.1), ('bo', 0.7)")
+    for annotator_id, weight in (("cy", 1.3), ("ada", 0.1), ("bo", 0.7)):
+        believe(annotator_id, weight=weight)
     shuffled = [*rows, *rows]
     random.Random(seed).shuffle(shuffled)
     cut = random.Random(seed).randint(0, len(shuffled))
@@ -244,7 +255,7 @@ def test_order_split_and_repetition_of_rows_do_not_matter(
 
 
 def empty() -> None:
-    sql("truncate catalog.annotation, catalog.annotation_reject, catalog.label, catalog.annotator")
+    sql("truncate catalog.annotation, catalog.annotation_reject, catalog.label, catalog.annotator cascade")
 
 
 def test_rows_that_fill_several_batches_are_merged_alike(
@@ -389,7 +400,9 @@ def test_a_file_that_another_run_moves_while_it_is_merged_counts_as_nothing(
 def test_a_dry_run_changes_nothing(pipeline: settings.Settings) -> None:
     path = drop("a.jsonl", [ROW, "x"])
     before = state()
-    assert annotations.merge_inbox_file(path, "b", dry_run=True) == {"accepted": 1, "rejected": 1}
+    assert annotations.merge_inbox_file(path, "b", dry_run=True) == {
+        "accepted": 1, "repeated": 0, "rejected": 1, "waiting": 1
+    }  # fmt: skip
     assert state() == before
     assert store.paths_below("inbox") == [path]
 

@@ -101,12 +101,15 @@ def test_check_says_what_would_be_refused_and_changes_nothing(oe: Oe, tmp_path: 
     good = form(tmp_path / "form.jsonl", annotation(CLIP, "ada"))
     bad = form(tmp_path / "b" / "form.jsonl", annotation(CLIP, "ada", arousal=11), annotation(CLIP, "bo"))
     result = oe("annotations", "check", good)
-    assert (result.exit_code, json.loads(result.output)) == (0, {good: {"accepted": 1, "rejected": 0, "reasons": []}})
+    expected = {"accepted": 1, "repeated": 0, "rejected": 0, "waiting": 1, "reasons": []}
+    assert (result.exit_code, json.loads(result.output)) == (0, {good: expected})
     result = oe("annotations", "check", good, bad)
     assert result.exit_code == 1
     assert json.loads(result.output)[bad] == {
         "accepted": 1,
+        "repeated": 0,
         "rejected": 1,
+        "waiting": 1,
         "reasons": ["line 1: arousal: Input should be less than or equal to 10 ('11')"],
     }
     assert sql("select * from catalog.annotation") == []
@@ -198,6 +201,7 @@ def test_without_json_the_result_is_for_people(pipeline: settings.Settings, tmp_
     assert result.output.splitlines() == [
         f"{path}:",
         "  accepted  0",
+        "  repeated  0",
         "  rejected  1",
         "  reasons:",
         "    line 1: no JSON: Expecting value: line 1 column 1 (char 0)",

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from include import labels, settings, vocabulary
-from tests.conftest import annotation, merge, sql
+from include import catalog, labels, settings, transcripts, vocabulary
+from tests.conftest import annotation, believe, merge, sql
 
 CLIP = "youtube-abcdefghijk-0-10000"
 QUALITIES = ["unusable", "poor", "average", "good", "excellent"]
@@ -83,7 +83,24 @@ def expected_label(votes: list[dict[str, Any]], weight: dict[str, float]) -> dic
         label[f"{name}_weighted"] = sum(v * w for v, w in said) / total if total else None
     for name in ("age_group", "gender", "accent"):
         label[f"perceived_{name}"], label[f"perceived_{name}_share"] = most([vote[name] for vote in votes])
-    for name in ("transcription", "language", "audio_description", "video_description"):
+    transcriptions = [vote["transcription"] for vote in votes if vote["transcription"]]
+    label["transcription"] = most(transcriptions)[0]
+    if len(transcriptions) >= 3 and 2 * max(Counter(transcriptions).values()) <= len(transcriptions):
+        label["transcription"] = transcripts.consensus(transcriptions)
+    choosers = [{families[word] for word in vote["emotions"]} for vote in votes if vote["emotions"]]
+    label["emotion_consensus"] = (
+        label["emotion_plurality"]
+        if label["has_agreement"]
+        else ["no_agreement"] if len(choosers) >= 2 else []
+    )  # fmt: skip
+    others = [
+        sum(family in other for other in choosers[:n] + choosers[n + 1 :]) / (len(choosers) - 1)
+        for n, chosen in enumerate(choosers)
+        for family in chosen
+        if len(choosers) > 1
+    ]
+    label["emotion_agreement"] = statistics.fmean(others) if others else None
+    for name in ("language", "audio_description", "video_description"):
         label[name] = most([vote[name] for vote in votes])[0]
     ranks = sorted(QUALITIES.index(vote["audio_quality"]) for vote in votes if vote["audio_quality"])
     label["audio_quality"] = QUALITIES[statistics.median_low(ranks)] if ranks else None
@@ -101,8 +118,7 @@ def test_labels_are_what_the_rules_say(pipeline: settings.Settings, seed: int) -
     rng = random.Random(seed)
     weight = {f"rater-{n}": rng.choice([0, 0.1, 0.3, 0.7, 1.0, 1.7]) for n in range(8)}
     for annotator_id, value in weight.items():
-        sql("insert into catalog.annotator (annotator_id, weight) values (%s, %s)", annotator_id, value)
-    sql("update catalog.annotator set state = 'blocked' where annotator_id = 'rater-5'")
+        believe(annotator_id, weight=value, state="blocked" if annotator_id == "rater-5" else "new")
     merge(rows)
     by_clip: dict[str, list[dict[str, Any]]] = {row["clip_id"]: [] for row in rows}
     for row in rows:
@@ -149,11 +165,11 @@ def test_the_standard_deviation_is_the_populations(pipeline: settings.Settings) 
 def test_all_labels_follow_a_change_of_weights_and_states(pipeline: settings.Settings) -> None:
     merge([annotation(CLIP, "a", arousal=0, emotions=["sad"]), annotation(CLIP, "b", arousal=10, emotions=["calm"])])
     assert label()["arousal_weighted"] == 5.0
-    sql("update catalog.annotator set weight = 3 where annotator_id = 'b'")
+    believe("b", weight=3)
     assert labels.renew_all() == 1
     assert (label()["arousal_weighted"], label()["arousal_mean"]) == (7.5, 5.0)
     assert label()["emotion_soft"] == {"calm_and_composed": 0.75, "sad_and_despondent": 0.25}
-    sql("update catalog.annotator set state = 'blocked' where annotator_id = 'b'")
+    believe("b", state="blocked")
     labels.renew_all()
     assert (label()["n_raters"], label()["arousal_mean"], label()["emotion_soft"]) == (
         1,
@@ -163,7 +179,7 @@ def test_all_labels_follow_a_change_of_weights_and_states(pipeline: settings.Set
 
 
 def test_votes_of_no_weight_give_no_soft_label(pipeline: settings.Settings) -> None:
-    sql("insert into catalog.annotator (annotator_id, weight) values ('a', 0)")
+    believe("a", weight=0)
     merge([annotation(CLIP, "a", emotions=["sad"])])
     assert (label()["emotion_soft"], label()["emotion_votes"]) == ({}, {"sad_and_despondent": 1})
 
@@ -222,13 +238,14 @@ def test_a_word_stands_in_one_family(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path = tmp_path / "vocabulary.yaml"
     path.write_text("version: x\nfamilies:\n  joy: [glad]\n  calm: [glad]\n")
     monkeypatch.setattr(vocabulary, "PATH", path)
+    monkeypatch.setattr(vocabulary, "_content", vocabulary._content.__wrapped__)
     with pytest.raises(ValueError, match="'glad' stands in joy and in calm"):
         vocabulary.load.__wrapped__()
 
 
 def test_labels_do_not_hang_on_how_the_server_goes_about_it(pipeline: settings.Settings) -> None:
     for n in range(8):
-        sql("insert into catalog.annotator (annotator_id, weight) values (%s, %s)", f"rater-{n}", 0.1 * 1.7**n)
+        believe(f"rater-{n}", weight=0.1 * 1.7**n)
     merge(random_votes(5))
     before = sql("select * from catalog.label order by clip_id")
     for option in ("enable_hashagg", "enable_hashjoin", "enable_indexscan", "enable_bitmapscan"):
@@ -236,3 +253,42 @@ def test_labels_do_not_hang_on_how_the_server_goes_about_it(pipeline: settings.S
         sql(f"alter database {database} set {option} = off")
         labels.renew_all()
         assert sql("select * from catalog.label order by clip_id") == before
+
+
+def test_the_clip_that_the_documentation_works_through(pipeline: settings.Settings) -> None:
+    said = {
+        "ada": (["happy", "playful"], 7, 3), "bo": (["cheerful", "mocking_or_derisive"], 6, 2), "cy": (["calm"], 2, 0),
+    }  # fmt: skip
+    merge([annotation(CLIP, who, emotions=e, arousal=a, valence=v) for who, (e, a, v) in said.items()])
+    for who, weights in {"ada": (1.2, 0.9, 0.6), "bo": (1.0, 0.8, 0.6), "cy": (0.5, 0.3, 0.2)}.items():
+        sql(
+            "update catalog.annotator set weight = %s, arousal_weight = %s, valence_weight = %s"
+            " where annotator_id = %s",
+            *(*weights, who),
+        )
+    with catalog.connect() as connection:
+        labels.renew(connection)
+    found = label()
+    assert found["emotion_soft"] == pytest.approx(
+        {"happy_and_energetic": 0.5946, "sarcasm": 0.2703, "calm_and_composed": 0.1351}, abs=1e-4
+    )
+    assert found["emotion_consensus"] == found["emotion_hard"] == ["happy_and_energetic"]
+    numbers = ("emotion_agreement", "arousal_mean", "arousal_weighted", "arousal_std")
+    assert [found[name] for name in numbers] == pytest.approx([0.25, 5, 5.85, 2.160], abs=1e-3)
+    numbers = ("valence_mean", "valence_weighted", "valence_std")
+    assert [found[name] for name in numbers] == pytest.approx([1.667, 2.143, 1.247], abs=1e-3)
+
+
+def test_no_agreement_is_a_value(pipeline: settings.Settings) -> None:
+    merge([annotation(CLIP, "a", emotions=["sad"]), annotation(CLIP, "b", emotions=["calm"])])
+    assert (label()["emotion_consensus"], label()["emotion_agreement"]) == (["no_agreement"], 0.0)
+
+
+def test_an_earlier_versions_words_count_as_what_they_are_today(pipeline: settings.Settings) -> None:
+    old = {"vocabulary_version": "2023-12", "emotions": ["critical_or_disdainful:", "happy"]}
+    assert merge([annotation(CLIP, "a", **old)])["accepted"] == 1
+    assert merge([annotation(CLIP, "b", vocabulary_version="2023-12", emotions=["neutral"])])["rejected"] == 1
+    found = label()
+    assert found["word_votes"] == {"critical_or_disdainful": 1, "happy": 1}
+    assert found["emotion_votes"] == {"sarcasm": 1, "happy_and_energetic": 1}
+    assert found["vocabulary_version"] == vocabulary.load()[0]

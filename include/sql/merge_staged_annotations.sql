@@ -11,13 +11,19 @@ new_row as (
     select distinct on (annotation_id) * from staged_annotation
     order by annotation_id, file, line
     on conflict (annotation_id) do nothing
-    returning annotation_id, clip_id
+    returning annotation_id, clip_id, annotator_id
 ),
 
 touched as (
     insert into touched_clip
     select distinct clip_id from new_row
     on conflict (clip_id) do nothing
+),
+
+fresh as (
+    insert into fresh_annotator
+    select distinct annotator_id from new_row
+    on conflict (annotator_id) do nothing
 )
 
 insert into merged_annotation

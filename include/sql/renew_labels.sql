@@ -5,7 +5,9 @@ vote as materialized (
     select
         current_annotation.*,
         -- Exact sums: those of floats hang on the order in which the rows come.
-        annotator.weight::numeric as weight
+        annotator.weight::numeric as weight,
+        coalesce(annotator.arousal_weight, annotator.weight)::numeric as arousal_weight,
+        coalesce(annotator.valence_weight, annotator.weight)::numeric as valence_weight
     from (
         select distinct on (annotation.clip_id, annotation.annotator_id) annotation.*
         from clip_to_label
@@ -20,15 +22,23 @@ vote as materialized (
 
 word_vote as (
     select distinct
-        vote.clip_id,
-        vote.annotator_id,
-        vote.weight,
-        word.word,
+        said.clip_id,
+        said.annotator_id,
+        said.weight,
+        coalesce(vocabulary.current_word, vocabulary.word) as word,
         vocabulary.family
-    from vote
-    cross join lateral unnest(vote.emotions) as word (word)
+    from (
+        -- Not as a lateral join: that reads the vocabulary again for each vote.
+        select
+            clip_id,
+            annotator_id,
+            weight,
+            vocabulary_version,
+            unnest(emotions) as word
+        from vote
+    ) as said
     inner join catalog.vocabulary
-        on vote.vocabulary_version = vocabulary.version and word.word = vocabulary.word
+        on said.vocabulary_version = vocabulary.version and said.word = vocabulary.word
 ),
 
 word_count as (
@@ -64,14 +74,32 @@ family_share as (
     from family_count
 ),
 
+chooser_count as (
+    select
+        clip_id,
+        count(distinct annotator_id) as n_choosers
+    from word_vote
+    group by clip_id
+),
+
 emotion as (
     select
         clip_id,
         jsonb_object_agg(family, n_raters) as emotion_votes,
         coalesce(jsonb_object_agg(family, soft) filter (where soft is not null), '{}') as emotion_soft,
         coalesce(array_agg(family order by family collate "C") filter (where n_raters >= 2), '{}') as emotion_hard,
-        array_agg(family order by family collate "C") filter (where n_raters = most) as emotion_plurality
+        array_agg(family order by family collate "C") filter (where n_raters = most) as emotion_plurality,
+        case
+            when max(most) >= 2
+                then array_agg(family order by family collate "C") filter (where n_raters = most)
+            when max(n_choosers) >= 2 then array['no_agreement']
+            else '{}'
+        end as emotion_consensus,
+        -- Of a vote taken by chance: how likely another rater of the clip made it too (Fleiss' P of one item).
+        sum(n_raters * (n_raters - 1))::double precision
+        / nullif((max(n_choosers) - 1) * sum(n_raters), 0)::double precision as emotion_agreement
     from family_share
+    inner join chooser_count using (clip_id)
     group by clip_id
 ),
 
@@ -125,12 +153,15 @@ sound as (
 ),
 
 report as (
+    -- What was reported before a person decided is decided.
     select
         vote.clip_id,
         count(distinct vote.annotator_id) >= 2
         or bool_or(reported.kind = any(%(grave_reports)s)) as is_held
     from vote
     cross join lateral unnest(vote.reports) as reported (kind)
+    left join catalog.hold_decision using (clip_id)
+    where hold_decision.decided_at is null or vote.merged_at > hold_decision.decided_at
     group by vote.clip_id
 ),
 
@@ -139,23 +170,25 @@ field as (
         clip_id,
         count(*) as n_raters,
         avg(arousal)::double precision as arousal_mean,
-        (sum(arousal * weight) / nullif(sum(weight) filter (where arousal is not null), 0))::double precision
+        (sum(arousal * arousal_weight) / nullif(sum(arousal_weight) filter (where arousal is not null), 0))::double precision
             as arousal_weighted,
         stddev_pop(arousal)::double precision as arousal_std,
         count(arousal) as arousal_n,
         avg(valence)::double precision as valence_mean,
-        (sum(valence * weight) / nullif(sum(weight) filter (where valence is not null), 0))::double precision
+        (sum(valence * valence_weight) / nullif(sum(valence_weight) filter (where valence is not null), 0))::double precision
             as valence_weighted,
         stddev_pop(valence)::double precision as valence_std,
         count(valence) as valence_n,
         percentile_disc(0.5) within group (
             order by array_position(array['unusable', 'poor', 'average', 'good', 'excellent'], audio_quality)
         ) as audio_quality,
-        mode() within group (order by transcription collate "C") as transcription,
+        mode() within group (order by transcription collate "C") filter (where 'transcription' <> all(flagged_fields))
+            as transcription,
         mode() within group (order by language collate "C") as language,
-        mode() within group (order by audio_description collate "C") as audio_description,
-        mode() within group (order by video_description collate "C") as video_description,
-        max(vocabulary_version) as vocabulary_version
+        mode() within group (order by audio_description collate "C") filter (where 'audio_description' <> all(flagged_fields))
+            as audio_description,
+        mode() within group (order by video_description collate "C") filter (where 'video_description' <> all(flagged_fields))
+            as video_description
     from vote
     group by clip_id
 )
@@ -190,14 +223,17 @@ select
     field.language,
     field.audio_description,
     field.video_description,
-    coalesce(report.is_held, false) as is_held,
-    coalesce(field.vocabulary_version, %(vocabulary_version)s) as vocabulary_version
+    coalesce(hold_decision.is_held, false) or coalesce(report.is_held, false) as is_held,
+    %(vocabulary_version)s as vocabulary_version,
+    coalesce(emotion.emotion_consensus, '{}') as emotion_consensus,
+    emotion.emotion_agreement
 from clip_to_label
 left join field on clip_to_label.clip_id = field.clip_id
 left join emotion on clip_to_label.clip_id = emotion.clip_id
 left join word_count on clip_to_label.clip_id = word_count.clip_id
 left join sound on clip_to_label.clip_id = sound.clip_id
 left join report on clip_to_label.clip_id = report.clip_id
+left join catalog.hold_decision on clip_to_label.clip_id = hold_decision.clip_id
 left join perceived as age_group
     on clip_to_label.clip_id = age_group.clip_id and age_group.field = 'age_group'
 left join perceived as gender
@@ -234,4 +270,6 @@ on conflict (clip_id) do update
         audio_description = excluded.audio_description,
         video_description = excluded.video_description,
         is_held = excluded.is_held,
-        vocabulary_version = excluded.vocabulary_version
+        vocabulary_version = excluded.vocabulary_version,
+        emotion_consensus = excluded.emotion_consensus,
+        emotion_agreement = excluded.emotion_agreement

@@ -12,7 +12,7 @@ select
     annotation.accent as perceived_accent,
     annotation.audio_quality,
     annotation.background_sounds,
-    annotation.transcription,
+    case when 'transcription' <> all(annotation.flagged_fields) then annotation.transcription end as transcription,
     annotation.language,
     annotation.vocabulary_version
 from catalog.release_clip

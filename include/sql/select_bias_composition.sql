@@ -1,0 +1,2 @@
+select * from catalog.bias_composition
+order by duration_h desc, language, accent, gender, age_group

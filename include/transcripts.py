@@ -1,0 +1,86 @@
+"""What was said, by consensus: several transcriptions of a clip, voted on word by word.
+
+ROVER (Fiscus 1997, https://doi.org/10.1109/ASRU.1997.659110; crowd-kit's) aligns the transcriptions and takes the
+most frequent word at each place. It starts from the one nearest to all others and leaves out the farthest, so that
+one that is about something else does not bend the alignment.
+"""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from include import catalog, personal
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+log = logging.getLogger(__name__)
+
+MAX_VOTERS = 5
+MAX_WORDS = 300  # of one transcription; a clip has 30 s
+_WORD = re.compile(r"[\w'’]+")
+
+
+def renew(connection: "Connection[catalog.Row]") -> int:
+    """Set the transcription of the labels of `clip_to_label` that three raters or more disagree on; how many.
+
+    Where fewer transcribed, or more than half wrote the same, the most frequent one stands as the label has it.
+    """
+    with connection.cursor(name="transcriptions") as cursor:
+        cursor.execute(catalog.statement("select_disputed_transcriptions"))
+        agreed = list(_consensus_by_clip(cursor))
+    with connection.cursor() as cursor:
+        cursor.executemany("update catalog.label set transcription = %s where clip_id = %s", agreed)
+    return len(agreed)
+
+
+def _consensus_by_clip(found: Iterable[catalog.Row]) -> Iterator[tuple[str | None, str]]:
+    for clip_id, said in groupby(found, key=lambda row: row["clip_id"]):
+        text = consensus([row["transcription"] for row in said])
+        # Words of two texts may come to an address that neither holds.
+        yield (None if personal.is_personal(text) else text), clip_id
+
+
+def consensus(texts: list[str]) -> str:
+    """What several transcriptions of the same speech come to, whatever their order.
+
+    Case and punctuation don't count in the vote; the result has those of the most frequent text that says just
+    this, if one does, and is in lower case without punctuation otherwise.
+    """
+    import pandas as pd
+    from crowdkit.aggregation import ROVER
+
+    spoken = [(words(text), text) for text in sorted(texts)]
+    voters = sorted(said for said, _ in spoken if said)
+    if not voters:
+        return Counter(sorted(texts)).most_common(1)[0][0]
+    distance = {said: sum(edit_distance(said, other) for other in voters) for said in set(map(tuple, voters))}
+    nearest = sorted(voters, key=lambda said: (distance[tuple(said)], said))[:MAX_VOTERS]
+    answers = pd.DataFrame({"task": 0, "worker": range(len(nearest)), "text": [" ".join(said) for said in nearest]})
+    agreed = str(ROVER(str.split, " ".join).fit_predict(answers)[0])
+    as_written = Counter(text for said, text in spoken if " ".join(said) == agreed)
+    return as_written.most_common(1)[0][0] if as_written else agreed
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text in lower case, without punctuation; at most MAX_WORDS."""
+    return tuple(_WORD.findall(text.lower().replace("’", "'")))[:MAX_WORDS]
+
+
+def edit_distance(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """How many words must be put in, left out or replaced to make one of the other."""
+    row = list(range(len(other) + 1))
+    for i, word in enumerate(one, 1):
+        corner, row[0] = row[0], i
+        for j, against in enumerate(other, 1):
+            corner, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, corner + (word != against))
+    return row[-1]
+
+
+def word_error_rate(found: dict[str, str], truth: dict[str, str]) -> float:
+    """Word errors of all texts by key, as a share of the truth's words. A key that is missing is all wrong."""
+    n_errors = sum(edit_distance(words(text), words(found.get(key, ""))) for key, text in truth.items())
+    return n_errors / sum(len(words(text)) for text in truth.values())
