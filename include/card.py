@@ -27,7 +27,7 @@ CONTACT_URL = "https://laion.ai/faq/"
 # A figure on fewer speaker groups or people than this could point to one of them.
 MIN_GROUPS = 5
 SMALL = f"<{MIN_GROUPS}"
-UNSAID = "not said"
+UNSAID = "not said or blanked"
 MAX_ROWS = 40
 MAX_TEXT = 80
 MAX_RATERS = 10
@@ -217,9 +217,8 @@ def _is_small(row: catalog.Row | None) -> bool:
 
 
 def _cell(row: catalog.Row | None) -> "str | Markup":
-    if row is None:
-        return "0"
-    if row["n_speaker_groups"] < MIN_GROUPS:
+    # Nobody or a few: what few share is blanked in the release, so that the two can't be told apart.
+    if row is None or row["n_speaker_groups"] < MIN_GROUPS:
         return _safe(SMALL)
     return f"{row['n_clips']:,} ({row['n_speaker_groups']:,})"
 
