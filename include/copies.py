@@ -13,9 +13,6 @@ from include import settings, shards
 
 log = logging.getLogger(__name__)
 
-# The checks' report for people. It tells when they ran, so no two builds have the same: the manifest leaves it out.
-SITE = "checks/site"
-
 
 class NoRelease(Exception):
     """There is no release where one was looked for; the message says why."""
@@ -36,10 +33,10 @@ class Folder:
             raise NoRelease(f"{self.url} can't be read: {error}") from None
 
     def paths(self) -> set[str]:
-        """Paths of all files of the release, but what a killed writer left and the checks' report."""
+        """Paths of all files of the release, but what a killed writer left."""
         self._file_system.invalidate_cache()
         found = {str(path)[len(self._root) :].lstrip("/") for path in self._file_system.find(self._root)}
-        return {p for p in found if not re.search(r"(^|/)\.[^/]*\.part$", p) and not p.startswith(f"{SITE}/")}
+        return {p for p in found if not re.search(r"(^|/)\.[^/]*\.part$", p)}
 
     def read(self, path: str) -> bytes:
         """The bytes of a file. Raises FileNotFoundError."""

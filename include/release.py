@@ -301,9 +301,8 @@ def _write_beside(version: str, root: str, shard_paths: set[str]) -> bytes:
     sums = manifest.write_sums(root, described)
     described["files"].append(manifest.file_entry(sums, root))
     for stray in set(store.paths_below(root)) - shard_paths - {*written, sums, f"{root}/manifest.json"}:
-        if not stray.startswith(f"{root}/{copies.SITE}/"):
-            log.warning("%s: left by an earlier try, removed", stray)
-            store.delete(stray)
+        log.warning("%s: left by an earlier try, removed", stray)
+        store.delete(stray)
     return json.dumps(described, indent=1).encode()
 
 
