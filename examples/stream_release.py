@@ -74,7 +74,8 @@ def own_shards(root: str, split: dict[str, Any], rank: int, n_ranks: int) -> lis
 def stream(urls: list[str], seed: int, n_skipped: int = 0) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
     """Samples of one epoch: log band energies of shape (BANDS,), and the label. The same seed is the same order."""
     order = list(np.random.default_rng(seed).permutation(urls))
-    dataset = webdataset.WebDataset(order, shardshuffle=False, nodesplitter=webdataset.single_node_only, seed=seed)
+    # The list is one rank's share already: no splitter may divide it again.
+    dataset = webdataset.WebDataset(order, shardshuffle=False, nodesplitter=iter, seed=seed)
     for n, sample in enumerate(dataset.shuffle(500, seed=seed)):
         if n < n_skipped:
             continue  # resumed: seen before
