@@ -9,6 +9,10 @@ with `webdataset`, writes the manifest, and moves `releases/latest.json` last.
 **Version**: today's date in UTC, with `.1`, `.2` … if today has one already; or the one you give. If no clip or label
 has changed since the last release there is no new one, and the run says so.
 
+**Shards**: a clip keeps its shard; new ones fill the last. A shard without a change is the last release's, shared by a
+hard link (on S3 a copy on the server) after its hash was compared; one that is damaged is written anew, and the log of
+`build_shards` says so. Removals leave shards shorter: "Compact" packs all anew, now and then.
+
 **Safe to run again**: a release without `manifest.json` does not exist for any reader, and the next run of the same
 version begins anew. A published version is never written again.
 
@@ -49,12 +53,18 @@ def _is_dry_run(context):
         "batch_size": Param(
             4, type="integer", minimum=1, maximum=100, title="Batch size", description="Shards a task."
         ),
+        "compact": Param(
+            False,
+            type="boolean",
+            title="Compact",
+            description="Pack all clips into full shards anew; else each stays where it lies.",
+        ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Freeze and check, publish nothing."),
     },
 )
 def publish_release():
     """Freeze, check, build in parallel, verify, manifest, promote, announce, sum up."""
-    frozen = task(release.freeze)("{{ params.version }}")
+    frozen = task(release.freeze)("{{ params.version }}", is_compact="{{ params.compact }}")
     version = frozen["version"]
     is_changed = task.short_circuit(ignore_downstream_trigger_rules=False)(release.has_changes)(frozen)
     # A failed expectation fails again: no retry.

@@ -326,14 +326,15 @@ def release() -> None:
 
 @release.command()
 @click.option("--version", metavar="V", help="YYYY.MM.DD or YYYY.MM.DD.N; default: today's next.")
-def build(version: str | None) -> None:
+@click.option("--compact", is_flag=True, help="Pack all clips into full shards anew, instead of where they lie.")
+def build(version: str | None, compact: bool) -> None:
     """Freeze, check, build, verify and promote a release; nothing, if nothing changed."""
     from include import checks, shards
     from include import release as releases
 
     catalog.migrate()
     try:
-        show(releases.build(version))
+        show(releases.build(version, is_compact=compact))
     except (checks.CheckFailed, shards.Damaged, releases.ReleaseError) as error:
         show({"refused": str(error)}, refused=True)
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from include import catalog, contract, croissant, plots, store
+from include import catalog, checks, contract, croissant, plots, store
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -27,7 +27,7 @@ CONTACT_URL = "https://laion.ai/faq/"
 # A figure on fewer speaker groups or people than this could point to one of them.
 MIN_GROUPS = 5
 SMALL = f"<{MIN_GROUPS}"
-UNSAID = "not said"
+UNSAID = "not said or blanked"
 MAX_ROWS = 40
 MAX_TEXT = 80
 MAX_RATERS = 10
@@ -41,6 +41,7 @@ def write(version: str, root: str, manifest: dict[str, Any]) -> list[str]:
     with catalog.connect() as connection:
         figures = _figures(connection, version, manifest)
     figures["annotators"] = _annotators(root)
+    figures["warnings"] = checks.warnings(root)
     licences = [row["licence"] for row in figures["licences"]]
     files = {
         "README.md": (_header(figures) + _body(figures)).encode(),
@@ -217,9 +218,8 @@ def _is_small(row: catalog.Row | None) -> bool:
 
 
 def _cell(row: catalog.Row | None) -> "str | Markup":
-    if row is None:
-        return "0"
-    if row["n_speaker_groups"] < MIN_GROUPS:
+    # Nobody or a few: what few share is blanked in the release, so that the two can't be told apart.
+    if row is None or row["n_speaker_groups"] < MIN_GROUPS:
         return _safe(SMALL)
     return f"{row['n_clips']:,} ({row['n_speaker_groups']:,})"
 

@@ -3,7 +3,6 @@
 Hand-built, so that a release needs no Croissant library; `mlcroissant` validates it in the tests.
 """
 
-import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -15,9 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FIELDS = Path(__file__).parent / "templates" / "fields.yaml"
-CHUNK_BYTES = 1 << 20
 PROJECT_URL = "https://laion.ai/"
-TABLES = {"clips": "clip", "votes": "vote"}
+TABLES = {"clips": "clip", "votes": "vote", "links": "clip"}
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -117,7 +115,7 @@ def _file_object(root: str, table: str) -> dict[str, Any]:
         "contentUrl": path,
         "contentSize": f"{store.size_bytes(f'{root}/{path}')} B",
         "encodingFormat": "application/x-parquet",
-        "sha256": _sha256(f"{root}/{path}"),
+        "sha256": store.sha256(f"{root}/{path}"),
     }
 
 
@@ -142,7 +140,7 @@ def _record_set(root: str, table: str) -> dict[str, Any]:
     with store.open_read(f"{root}/{table}.parquet") as stream:
         schema = pq.read_schema(stream)
     found = [_field(table, column, meanings.get(column.name, "")) for column in schema if _data_type(column.type)]
-    key = {"key": {"@id": "clips/clip_id"}} if table == "clips" else {}
+    key = {"key": {"@id": f"{table}/clip_id"}} if table != "votes" else {}
     return {"@type": "cr:RecordSet", "@id": table, "name": table, **key, "field": found}
 
 
@@ -175,11 +173,3 @@ def _data_type(kind: "pa.DataType") -> str | None:
         "sc:DateTime": kinds.is_timestamp,
     }
     return next((name for name, is_kind in tests.items() if is_kind(kind)), None)
-
-
-def _sha256(path: str) -> str:
-    found = hashlib.sha256()
-    with store.open_read(path) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            found.update(chunk)
-    return found.hexdigest()

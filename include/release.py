@@ -6,22 +6,23 @@ moves last.
 """
 
 import hashlib
-import io
 import json
 import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from include import __version__, card, catalog, checks, settings, shards, store, tables, vocabulary
+from include import card, catalog, checks, copies, layout, manifest, settings, shards, store, tables, vocabulary
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
 VERSION = re.compile(r"[0-9]{4}\.(0[1-9]|1[0-2])\.(0[1-9]|[12][0-9]|3[01])(\.[1-9][0-9]{0,3})?")
 LATEST = "releases/latest.json"
-MANIFEST_FORMAT = 1
 
 
 class ReleaseError(Exception):
@@ -38,10 +39,10 @@ def folder(version: str) -> str:
 def read_manifest(version: str) -> dict[str, Any]:
     """The manifest of a release in the store. Raises ReleaseError if there is none."""
     try:
-        manifest: dict[str, Any] = json.loads(store.read_bytes(f"{folder(version)}/manifest.json"))
+        found: dict[str, Any] = json.loads(store.read_bytes(f"{folder(version)}/manifest.json"))
     except FileNotFoundError:
         raise ReleaseError(f"there is no release {version} in {settings.current().store_root}") from None
-    return manifest
+    return found
 
 
 def latest_version() -> str | None:
@@ -64,63 +65,86 @@ def _order(version: str) -> tuple[int, ...]:
 def next_version() -> str:
     """Today's version in UTC, with the next free number if today has one already.
 
-    A release that was built and not promoted, because its run was killed, does not count: it is finished.
+    A release that was built and not promoted, because its run was killed, does not count: it is finished. Should the
+    clock stand before the newest release's day, that day counts on: a newer release never gets an older version.
     """
-    today = datetime.now(UTC).strftime("%Y.%m.%d")
-    same_day = [_order(v) for v in published_versions() if v.startswith(today) and not _is_unfinished(v)]
-    if not same_day:
-        return today
-    number = max(parts[3] if len(parts) > 3 else 0 for parts in same_day) + 1
-    return f"{today}.{number}"
+    finished = [_order(v) for v in published_versions() if not _is_unfinished(v)]
+    now = datetime.now(UTC)
+    day = max([(now.year, now.month, now.day), *(parts[:3] for parts in finished)])
+    numbers = [parts[3] if len(parts) > 3 else 0 for parts in finished if parts[:3] == day]
+    name = f"{day[0]:04}.{day[1]:02}.{day[2]:02}"
+    return f"{name}.{max(numbers) + 1}" if numbers else name
 
 
-def freeze(version: str | None = None) -> dict[str, Any]:
-    """Take down, in one transaction, all that a release will say.
+def freeze(version: str | None = None, *, is_compact: bool = False) -> dict[str, Any]:
+    """Take down, in one transaction, all that a release will say, and where each clip will lie.
 
-    Returns `version`, `parent`, `n_clips`, `duration_s`, and `is_changed`: whether there is something to build,
-    because a sample differs from the parent's. A release that was published under `version` is left alone
-    (`is_changed` false); one that has a manifest but was never promoted goes through the steps again as it was
-    frozen, to the same bytes.
+    `is_compact` packs all clips into full shards anew. Returns `version`, `parent`, `n_clips`, `duration_s`, and
+    `is_changed`: whether there is something to build, because a sample differs from the parent's. A release that was
+    published under `version` is left alone (`is_changed` false); one that has a manifest but was never promoted goes
+    through the steps again as it was frozen, to the same bytes.
 
     Raises ReleaseError if `version` is none.
     """
     version = version or next_version()
-    if store.exists(f"{folder(version)}/manifest.json"):
-        is_unfinished = _is_unfinished(version)
-        log.info("release %s has a manifest already: %s", version, "to finish" if is_unfinished else "stays as it is")
-        return {**_figures(read_manifest(version)), "is_changed": is_unfinished}
+    manifest_path = f"{folder(version)}/manifest.json"
     with catalog.connect() as connection:
-        # No merge may be half in while the rows are taken.
+        # No merge may be half in while the rows are taken, and no other publisher of this version in a step.
         connection.execute("select pg_advisory_xact_lock(hashtext('open_empathic_merge'))")
-        vocabulary.save(connection)
-        connection.execute("delete from catalog.release where version = %s", [version])
+        _lock(connection, version, "update")
+        if store.exists(manifest_path):
+            is_unfinished = _is_unfinished(version)
+            log.info("release %s has a manifest already: %s", version, "to finish" if is_unfinished else "stays")
+            return {**_figures(read_manifest(version)), "is_changed": is_unfinished}
         parent = catalog.row(connection, "select_parent_release", version=version) or {}
-        parent_version = parent.get("version")
-        catalog.run(
-            connection,
-            "insert_release",
-            version=version,
-            parent=parent_version,
-            vocabulary_version=vocabulary.load()[0],
+        figures = _freeze_rows(connection, version, parent.get("version"))
+        layout.plan(connection, version, parent.get("version"), is_compact=is_compact)
+        is_changed = figures["content_sha256"] != parent.get("content_sha256") or (
+            is_compact and layout.has_moved(connection, version, parent.get("version"))
         )
-        catalog.run(connection, "freeze_release_clips", version=version, min_raters=settings.current().min_raters)
-        figures = catalog.row(connection, "sum_release", version=version) or {}
-        is_changed = figures["content_sha256"] != parent.get("content_sha256")
         if not is_changed:
             connection.execute("delete from catalog.release where version = %s", [version])
-            log.info("nothing has changed since release %s: no new release", parent_version)
-        else:
-            catalog.run(
-                connection, "plan_release_shards", version=version, shard_samples=settings.current().shard_samples
-            )
+            log.info("nothing has changed since release %s: no new release", parent["version"])
     log.info("release %s: %d clips, %.2f h frozen", version, figures["n_clips"], figures["duration_s"] / 3600)
     return {
-        "version": version if is_changed else parent_version,
-        "parent": parent_version,
+        "version": version if is_changed else parent["version"],
+        "parent": parent.get("version"),
         "n_clips": figures["n_clips"],
         "duration_s": figures["duration_s"],
         "is_changed": is_changed,
     }
+
+
+def _freeze_rows(connection: "Connection[catalog.Row]", version: str, parent: str | None) -> dict[str, Any]:
+    """Begin a release anew and take its rows; `n_clips`, `duration_s`, `content_sha256`."""
+    current = settings.current()
+    vocabulary.save(connection)
+    connection.execute("delete from catalog.release where version = %s", [version])
+    base = {"version": version, "parent": parent, "vocabulary_version": vocabulary.load()[0]}
+    catalog.run(connection, "insert_release", **base)
+    licences = [r["licence"] for r in connection.execute("select distinct licence from catalog.source")]
+    catalog.run(
+        connection,
+        "freeze_release_clips",
+        version=version,
+        min_raters=current.min_raters,
+        min_people=card.MIN_GROUPS,
+        linked_licences=[licence for licence in licences if current.licence_use(licence) == "links"],
+        withheld_licences=[licence for licence in licences if current.licence_use(licence) == "nothing"],
+    )
+    return catalog.row(connection, "sum_release", version=version) or {}
+
+
+def _lock(connection: "Connection[catalog.Row]", version: str, strength: Literal["share", "update"]) -> bool:
+    """Hold a release's row until the transaction ends; whether there is one.
+
+    Steps share it and a freeze takes it alone: two publishers of one version never mix what they froze.
+    """
+    statement = {
+        "share": "select 1 from catalog.release where version = %s for share",
+        "update": "select 1 from catalog.release where version = %s for update",
+    }[strength]
+    return connection.execute(statement, [version]).fetchone() is not None
 
 
 def _is_unfinished(version: str) -> bool:
@@ -130,8 +154,8 @@ def _is_unfinished(version: str) -> bool:
     return found is not None and found["state"] == "building"
 
 
-def _figures(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {name: manifest[name] for name in ("version", "parent", "n_clips", "duration_s")}
+def _figures(described: dict[str, Any]) -> dict[str, Any]:
+    return {name: described[name] for name in ("version", "parent", "n_clips", "duration_s")}
 
 
 def has_changes(frozen: dict[str, Any]) -> bool:
@@ -149,33 +173,46 @@ def plan_shards(version: str, batch_size: int = 4) -> list[list[tuple[str, int]]
 
 
 def build_shards(version: str, planned: Sequence[tuple[str, int]]) -> dict[str, int]:
-    """Write some shards of a frozen release. Returns counts: `shards`, `samples`, `bytes`."""
+    """Make some shards of a frozen release; those that are the parent's are shared with it, not written.
+
+    Returns counts: `shards`, `reused`, `samples`, `bytes`; the last two of what was written.
+    """
     counts: Counter[str] = Counter()
     for split, shard in planned:
-        path = f"{split}/{shard:06d}.tar"
         with catalog.connect() as connection:
-            frozen = catalog.rows(connection, "select_shard_samples", version=version, split=split, shard=shard)
-            written = shards.write(f"{folder(version)}/{path}", _samples(frozen))
-            catalog.run(
-                connection,
-                "upsert_release_shard",
-                version=version,
-                split=split,
-                shard=shard,
-                path=path,
-                n_samples=written.n_samples,
-                bytes=written.size_bytes,
-                sha256=written.sha256,
-            )
-            with connection.cursor() as cursor:
-                cursor.executemany(
-                    catalog.statement("update_member_places"),
-                    [{"version": version, "clip_id": clip_id, **_places(members)}
-                     for clip_id, members in written.members.items()],
-                )  # fmt: skip
-        counts.update(shards=1, samples=written.n_samples, bytes=written.size_bytes)
-        log.info("%s: %d samples, %d bytes", path, written.n_samples, written.size_bytes)
+            _lock(connection, version, "share")
+            counts.update(_build_shard(connection, version, split, shard))
     return dict(counts)
+
+
+def _build_shard(connection: "Connection[catalog.Row]", version: str, split: str, shard: int) -> dict[str, int]:
+    path = f"{split}/{shard:06d}.tar"
+    place = {"version": version, "split": split, "shard": shard, "path": path}
+    reused = layout.reuse(connection, version, split, shard, f"{folder(version)}/{path}")
+    if reused is not None:
+        figures = {name: reused[name] for name in ("n_samples", "bytes", "sha256")}
+        catalog.run(connection, "upsert_release_shard", **place, **figures, reused_from=reused["version"])
+        log.info("%s: as in %s", path, reused["version"])
+        return {"reused": 1}
+    frozen = catalog.rows(connection, "select_shard_samples", version=version, split=split, shard=shard)
+    written = shards.write(f"{folder(version)}/{path}", _samples(frozen))
+    catalog.run(
+        connection,
+        "upsert_release_shard",
+        **place,
+        n_samples=written.n_samples,
+        bytes=written.size_bytes,
+        sha256=written.sha256,
+        reused_from=None,
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            catalog.statement("update_member_places"),
+            [{"version": version, "clip_id": clip_id, **_places(members)}
+             for clip_id, members in written.members.items()],
+        )  # fmt: skip
+    log.info("%s: %d samples, %d bytes", path, written.n_samples, written.size_bytes)
+    return {"shards": 1, "samples": written.n_samples, "bytes": written.size_bytes}
 
 
 def _samples(frozen: list[catalog.Row]) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
@@ -192,15 +229,26 @@ def _places(members: dict[str, shards.Member]) -> dict[str, int]:
 
 
 def verify_built(version: str) -> dict[str, int]:
-    """Read every planned shard of a release back with `webdataset`, before it gets a manifest.
+    """Read every shard that was written for a release back with `webdataset`, before it gets a manifest.
 
-    Returns counts: `shards`, `samples`. Raises shards.Damaged.
+    Each holds the frozen rows and nothing else. Those shared with the parent were hashed when they were taken over;
+    they must still be there in their size. Returns counts: `shards`, `samples`, `reused`. Raises shards.Damaged.
     """
     with catalog.connect() as connection:
         planned = {(r["split"], r["shard"]) for r in catalog.rows(connection, "select_release_shards", version=version)}
         built = catalog.rows(connection, "select_built_shards", version=version)
     faults = [f"{s}/{n:06d}.tar: not built" for s, n in sorted(planned - {(b["split"], b["shard"]) for b in built})]
-    return _verify_shards(_Folder(store.url(folder(version))), built, faults)
+    release = copies.Folder(store.url(folder(version)))
+    reused = [shard for shard in built if shard["reused_from"] is not None]
+    faults += [f"{shard['path']}: not as large as it was" for shard in reused if not release.has(shard)]
+    written = [shard for shard in built if shard["reused_from"] is None]
+
+    def frozen(shard: dict[str, Any]) -> dict[str, Any]:
+        with catalog.connect() as connection:
+            place = {"version": version, "split": shard["split"], "shard": shard["shard"]}
+            return {r["clip_id"]: r["sample"] for r in catalog.rows(connection, "select_shard_samples", **place)}
+
+    return {**copies.verify_shards(release, written, faults, frozen), "reused": len(reused)}
 
 
 def verify(path_or_version: str) -> dict[str, int]:
@@ -211,153 +259,91 @@ def verify(path_or_version: str) -> dict[str, int]:
     all that is missing, damaged or too much.
     """
     is_version = VERSION.fullmatch(path_or_version) is not None
-    release = _Folder(store.url(folder(path_or_version)) if is_version else path_or_version)
     try:
-        manifest = json.loads(release.read("manifest.json"))
-        wanted = ("path", "n_samples", "sha256")
-        found_shards = [shard for split in manifest["splits"].values() for shard in split["shards"]]
-        listed = [{name: shard[name] for name in wanted} for shard in found_shards]
-        expected = {entry["path"] for entry in [*listed, *manifest["files"]]}
-        files = [(entry["path"], entry["sha256"]) for entry in manifest["files"]]
-    except (FileNotFoundError, NotADirectoryError):
-        raise ReleaseError(f"there is no release in {release.url}: no manifest.json") from None
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ReleaseError(f"{release.url}/manifest.json is no manifest: {error!r}") from None
-    faults = [f"{path}: not in the manifest" for path in sorted(release.paths() - expected - {"manifest.json"})]
-    for path, sha256 in files:
-        try:
-            found = hashlib.sha256(release.read(path)).hexdigest()
-        except FileNotFoundError:
-            faults.append(f"{path}: missing")
-        else:
-            if found != sha256:
-                faults.append(f"{path}: its SHA-256 is {found}, the manifest says {sha256}")
-    return {**_verify_shards(release, listed, faults), "files": len(files)}
-
-
-class _Folder:
-    """A folder of files anywhere that fsspec reaches: a release in the store, or a copy of one."""
-
-    def __init__(self, path_or_url: str) -> None:
-        from fsspec.core import url_to_fs
-
-        self.url = path_or_url.rstrip("/")
-        endpoint_url = settings.current().s3_endpoint_url
-        options = {"endpoint_url": endpoint_url} if self.url.startswith("s3://") and endpoint_url else {}
-        try:
-            self._file_system, self._root = url_to_fs(self.url, **options)
-        except (ValueError, ImportError) as error:
-            raise ReleaseError(f"{self.url} can't be read: {error}") from None
-
-    def paths(self) -> set[str]:
-        self._file_system.invalidate_cache()
-        found = {str(path)[len(self._root) :].lstrip("/") for path in self._file_system.find(self._root)}
-        return {path for path in found if not re.search(r"(^|/)\.[^/]*\.part$", path)}  # a killed writer's
-
-    def read(self, path: str) -> bytes:
-        return bytes(self._file_system.cat_file(f"{self._root}/{path}"))
-
-
-def _verify_shards(release: _Folder, listed: Sequence[dict[str, Any]], faults: list[str]) -> dict[str, int]:
-    """Verify shards; counts of them and their samples. Raises shards.Damaged with `faults` and those of the shards."""
-    counts: Counter[str] = Counter(shards=0, samples=0)
-    for shard in listed:
-        try:
-            stream = io.BytesIO(release.read(shard["path"]))
-            shards.verify(stream, shard["path"], n_samples=shard["n_samples"], sha256=shard["sha256"])
-        except FileNotFoundError:
-            faults.append(f"{shard['path']}: missing")
-        except shards.Damaged as error:
-            faults.append(str(error))
-        else:
-            counts.update(shards=1, samples=shard["n_samples"])
-            log.info("%s: %d samples read back", shard["path"], shard["n_samples"])
-    if faults:
-        raise shards.Damaged("\n".join(faults))
-    return dict(counts)
+        return copies.verify(copies.Folder(store.url(folder(path_or_version)) if is_version else path_or_version))
+    except copies.NoRelease as error:
+        raise ReleaseError(str(error)) from None
 
 
 def write_manifest(version: str) -> dict[str, Any]:
     """Write what stands beside the shards, sweep what does not belong there, and the manifest last.
 
     A published release is left alone. Returns `version`, `parent`, `n_clips`, `duration_s`, `manifest_sha256`.
+    Raises ReleaseError if the release is not frozen, if a shard of it is not built, or if another publisher, on
+    another catalog, has just written a manifest of this version.
     """
     root = folder(version)
     with catalog.connect() as connection:
-        release = connection.execute("select * from catalog.release where version = %s", [version]).fetchone()
+        if not _lock(connection, version, "update"):
+            raise ReleaseError(f"release {version} is not frozen")
+        release = connection.execute("select * from catalog.release where version = %s", [version]).fetchone() or {}
+        if release["state"] == "published":
+            log.info("release %s is published already and stays as it is", version)
+            return {**_figures(read_manifest(version)), "manifest_sha256": release["manifest_sha256"]}
+        planned = catalog.rows(connection, "select_release_shards", version=version)
         built = catalog.rows(connection, "select_built_shards", version=version)
-        splits = catalog.rows(connection, "sum_release_splits", version=version)
-    if release is None:
-        raise ReleaseError(f"release {version} is not frozen")
-    if release["state"] == "published":
-        log.info("release %s is published already and stays as it is", version)
-        return {**_figures(read_manifest(version)), "manifest_sha256": release["manifest_sha256"]}
+        if len(planned) != len(built):
+            raise ReleaseError(f"release {version}: {len(planned) - len(built)} of {len(planned)} shards are not built")
+        content = _write_beside(version, root, {f"{root}/{shard['path']}" for shard in built})
+        _put_manifest(version, content)
+    figures = _figures(json.loads(content))
+    return {**figures, "manifest_sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _write_beside(version: str, root: str, shard_paths: set[str]) -> bytes:
+    """Write all but shards and manifest, and sweep the release's folder; the manifest."""
     written = tables.write(version, root)
-    manifest = {
-        "format": MANIFEST_FORMAT,
-        "version": version,
-        "parent": release["parent"],
-        "code_version": __version__,
-        "vocabulary_version": release["vocabulary_version"],
-        "settings": settings.current().model_dump(include={"sample_rate_hz", "min_raters", "shard_samples"}),
-        "n_clips": release["n_clips"],
-        "duration_s": release["duration_s"],
-        "splits": {
-            split["split"]: {
-                "n_clips": split["n_clips"],
-                "duration_s": split["duration_s"],
-                "shards": [
-                    {name: shard[name] for name in ("path", "n_samples", "bytes", "sha256")}
-                    for shard in built
-                    if shard["split"] == split["split"]
-                ],
-            }
-            for split in splits
-        },
-    }
-    written += card.write(version, root, manifest)
+    described = manifest.compose(version)
+    written += card.write(version, root, described)
+    written += manifest.write_indexes(root, described)
     written.append(f"{root}/checks/results.json")
-    manifest["files"] = [_file_entry(path, root) for path in sorted(written)]
-    shard_paths = {f"{root}/{shard['path']}" for shard in built}
-    for stray in set(store.paths_below(root)) - shard_paths - set(written):
+    described["files"] = [manifest.file_entry(path, root) for path in sorted(written)]
+    sums = manifest.write_sums(root, described)
+    described["files"].append(manifest.file_entry(sums, root))
+    for stray in set(store.paths_below(root)) - shard_paths - {*written, sums, f"{root}/manifest.json"}:
         log.warning("%s: left by an earlier try, removed", stray)
         store.delete(stray)
-    content = json.dumps(manifest, indent=1).encode()
-    store.write_bytes(f"{root}/manifest.json", content)
-    return {**_figures(manifest), "manifest_sha256": hashlib.sha256(content).hexdigest()}
+    return json.dumps(described, indent=1).encode()
 
 
-def _file_entry(path: str, root: str) -> dict[str, Any]:
-    content = store.read_bytes(path)
-    return {
-        "path": path.removeprefix(f"{root}/"),
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+def _put_manifest(version: str, content: bytes) -> None:
+    """Write a manifest unless there is one, or the same. Raises ReleaseError."""
+    path = f"{folder(version)}/manifest.json"
+    try:
+        store.write_if(path, content, None)
+    except store.Conflict:
+        if store.read_bytes(path) != content:
+            raise ReleaseError(f"another publisher wrote release {version} first: its manifest differs") from None
 
 
 def promote(version: str) -> dict[str, Any]:
     """Make a release the latest: what readers who name no version get. Returns its figures.
 
-    Raises ReleaseError if it has no manifest.
+    Raises ReleaseError if it has no manifest, or if another publisher moves `latest.json` at the same time.
     """
-    manifest = read_manifest(version)
+    promoted = read_manifest(version)
     content = store.read_bytes(f"{folder(version)}/manifest.json")
     manifest_sha256 = hashlib.sha256(content).hexdigest()
     pointer = {"version": version, "manifest": f"{version}/manifest.json", "manifest_sha256": manifest_sha256}
-    store.write_bytes(LATEST, json.dumps(pointer, indent=1).encode())
+    before, tag = store.read_tagged(LATEST)
+    wanted = json.dumps(pointer, indent=1).encode()
+    if before != wanted:
+        try:
+            store.write_if(LATEST, wanted, tag)
+        except store.Conflict as error:
+            raise ReleaseError(f"{error}: it may name another release than {version} now") from None
     with catalog.connect() as connection:
         catalog.run(connection, "publish_release", version=version, manifest_sha256=manifest_sha256)
-    log.info("releases/latest.json names %s: %d clips", version, manifest["n_clips"])
-    return {**_figures(manifest), "manifest_sha256": manifest_sha256}
+    log.info("releases/latest.json names %s: %d clips", version, promoted["n_clips"])
+    return {**_figures(promoted), "manifest_sha256": manifest_sha256}
 
 
-def build(version: str | None = None) -> dict[str, Any]:
+def build(version: str | None = None, *, is_compact: bool = False) -> dict[str, Any]:
     """All steps in one go: freeze, check, build, verify, manifest, promote. Returns freeze()'s figures.
 
     Raises checks.CheckFailed, shards.Damaged, ReleaseError; `latest.json` then stays as it was.
     """
-    frozen = freeze(version)
+    frozen = freeze(version, is_compact=is_compact)
     if has_changes(frozen):
         checks.check_release(frozen["version"])
         for batch in plan_shards(frozen["version"]):

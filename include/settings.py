@@ -1,12 +1,14 @@
 """Everything that can be set, typed and in one place; the only module that reads the environment.
 
 Each field is set by the variable `OPEN_EMPATHIC_<FIELD>`. Secrets and addresses of production may come from
-Airflow Connections instead: `open_empathic_catalog` names the catalog's server.
+Airflow Connections instead: `open_empathic_catalog` names the catalog's server, the password of
+`open_empathic_pseudonyms` is the key of the annotators' pseudonyms.
 """
 
 import os
 import sys
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +30,10 @@ DAG_DEFAULTS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=30),
     "execution_timeout": timedelta(hours=6),
 }
+
+
+# `audio`: the clip in a shard. `links`: ids, times and labels, no audio. `nothing`: not in a release at all.
+LicenceUse = Literal["audio", "links", "nothing"]
 
 
 class Settings(BaseSettings):
@@ -65,7 +71,20 @@ class Settings(BaseSettings):
     retry_after_s: float = Field(3600.0, description="First wait after a fault that may pass; doubles each time.")
 
     min_raters: int = Field(3, description="Annotators a clip needs to be released.")
-    shard_samples: int = Field(1000, description="Samples in a full shard.")
+    shard_samples: int = Field(1000, description="Samples in a full shard, at most.")
+    shard_bytes: int = Field(512 * 1024**2, description="Bytes of a full shard, about: fewer samples if they are long.")
+    licence_policy: dict[str, LicenceUse] = Field(
+        {
+            "*noderiv*": "links",
+            "*no deriv*": "links",
+            "*by-nd*": "links",
+            "*nc-nd*": "links",
+            "*all rights reserved*": "links",
+            "*standard youtube*": "links",
+            "*": "audio",
+        },
+        description="What a release passes on by the recording's licence; the first pattern that fits counts.",
+    )
     transcode_slots: int = Field(os.cpu_count() or 2, description="Size of the pool of transcoding tasks.")
     harvest_slots: int = Field(2, description="Size of the pool of harvesting tasks.")
 
@@ -91,6 +110,11 @@ class Settings(BaseSettings):
     def store_root(self) -> str:
         """URL of the store, without a slash at its end."""
         return (self.store_url or f"file://{self.run / 'store'}").rstrip("/")
+
+    def licence_use(self, licence: str) -> LicenceUse:
+        """What a release may pass on of a recording under this licence, by its site's name; `nothing` if none fits."""
+        fitting = (use for pattern, use in self.licence_policy.items() if fnmatchcase(licence.lower(), pattern.lower()))
+        return next(fitting, "nothing")
 
     @cached_property
     def ffmpeg_path(self) -> str:
@@ -129,7 +153,19 @@ def configure(**overrides: Any) -> Settings:
 
 
 def airflow_connection_url(conn_id: str) -> str | None:
-    """URL of an Airflow Connection, where Airflow runs this process and knows it; else None.
+    """URL of an Airflow Connection, where Airflow runs this process and knows it; else None."""
+    connection = _airflow_connection(conn_id)
+    return str(connection.get_uri()).replace("postgres://", "postgresql://", 1) if connection is not None else None
+
+
+def airflow_connection_secret(conn_id: str) -> str | None:
+    """Password of an Airflow Connection, where Airflow runs this process and knows it; else None."""
+    connection = _airflow_connection(conn_id)
+    return connection.password if connection is not None else None
+
+
+def _airflow_connection(conn_id: str) -> Any:
+    """An Airflow Connection, or None.
 
     Airflow is asked only if it is already loaded: a shell verb must not wait seconds for its import.
     """
@@ -139,10 +175,9 @@ def airflow_connection_url(conn_id: str) -> str | None:
     from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 
     try:
-        connection = Connection.get(conn_id)
+        return Connection.get(conn_id)
     except (AirflowNotFoundException, AirflowRuntimeError):
         return None
-    return str(connection.get_uri()).replace("postgres://", "postgresql://", 1)
 
 
 def process_environment(**overrides: str) -> dict[str, str]:

@@ -101,17 +101,20 @@ def read(stream: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
     yield from group_by_keys(tar_file_expander([{"url": name, "stream": stream}]))
 
 
-def verify(stream: IO[bytes], name: str, *, n_samples: int, sha256: str) -> None:
+def verify(
+    stream: IO[bytes], name: str, *, n_samples: int, sha256: str, expected: dict[str, Any] | None = None
+) -> None:
     """Read a shard back with `webdataset`, hash it, and decode every clip. Raises Damaged.
 
-    The hash finds any changed byte; reading and decoding prove that what was hashed was right when written.
+    The hash finds any changed byte; reading and decoding prove that what was hashed was right when written. With
+    `expected`, JSON objects by clip id, the shard holds these samples in this order.
     """
     content = stream.read()
     found_sha256 = hashlib.sha256(content).hexdigest()
     if found_sha256 != sha256:
         raise Damaged(f"{name}: its SHA-256 is {found_sha256}, the manifest says {sha256}")
     try:
-        keys = [_verify_sample(sample, name) for sample in read(io.BytesIO(content), name)]
+        keys = [_verify_sample(sample, name, expected) for sample in read(io.BytesIO(content), name)]
     except (ValueError, LookupError, TypeError, RuntimeError, tarfile.TarError) as error:
         # Whatever webdataset, json and soundfile raise at bytes that are not what they should be.
         raise Damaged(f"{name}: {type(error).__name__}: {str(error)[:200]}") from error
@@ -119,9 +122,11 @@ def verify(stream: IO[bytes], name: str, *, n_samples: int, sha256: str) -> None
         raise Damaged(f"{name}: {Counter(keys).most_common(1)[0][0]} stands in it twice")
     if len(keys) != n_samples:
         raise Damaged(f"{name}: {len(keys)} samples, the manifest says {n_samples}")
+    if expected is not None and keys != list(expected):
+        raise Damaged(f"{name}: its clips are not those that were frozen, or in another order")
 
 
-def _verify_sample(sample: dict[str, Any], name: str) -> str:
+def _verify_sample(sample: dict[str, Any], name: str, expected: dict[str, Any] | None) -> str:
     """One sample's id. It has both members, its own id, the audio its JSON names, of the length it names."""
     import soundfile
 
@@ -132,6 +137,8 @@ def _verify_sample(sample: dict[str, Any], name: str) -> str:
     said = json.loads(sample["json"])
     if said["clip_id"] != key:
         raise Damaged(f"{name}: {key}'s JSON is of {said['clip_id']}")
+    if expected is not None and sample["json"] != encode_json(expected.get(key, {})):
+        raise Damaged(f"{name}: {key}'s JSON is not what was frozen")
     if hashlib.sha256(sample["flac"]).hexdigest() != said["audio_sha256"]:
         raise Damaged(f"{name}: {key}'s audio is not the one that its JSON names")
     pcm, rate_hz = soundfile.read(io.BytesIO(sample["flac"]), dtype="int16")

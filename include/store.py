@@ -4,8 +4,11 @@ Paths here are relative to the root (`audio/ab/<sha256>.flac`). A reader never s
 is written beside its place, synced and renamed; S3 shows an object only when its upload is complete.
 """
 
+import errno
+import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,6 +20,14 @@ from include import settings
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+CHUNK_BYTES = 1 << 20
+# A file system without hard links, another one, or a file that has as many as it may.
+NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
+
+
+class Conflict(Exception):
+    """Another process wrote an object first."""
 
 
 def _resolve(path: str = "") -> tuple["AbstractFileSystem", str]:
@@ -170,3 +181,88 @@ def delete(path: str) -> None:
     file_system, full = _resolve(path)
     if file_system.exists(full):
         file_system.rm_file(full)
+
+
+def sha256(path: str) -> str:
+    """SHA-256 of the object's bytes, in hex. Raises FileNotFoundError."""
+    found = hashlib.sha256()
+    with open_read(path) as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            found.update(chunk)
+    return found.hexdigest()
+
+
+def share(path: str, target: str) -> None:
+    """Let `target` be the bytes of `path`, without moving them where the store can: a hard link, or S3's own copy.
+
+    Objects are replaced, never written in place, so that the two don't touch each other later.
+    """
+    file_system, full = _resolve(path)
+    _, full_target = _resolve(target)
+    if not _is_local(file_system):
+        file_system.copy(full, full_target)
+        return
+    place = Path(full_target)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.exists() and place.samefile(full):
+        return  # renaming one link of a file over another leaves both
+    staged = place.with_name(f".{place.name}.{uuid4().hex}.part")
+    try:
+        try:
+            os.link(full, staged)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            shutil.copyfile(full, staged)
+        staged.replace(place)
+    finally:
+        staged.unlink(missing_ok=True)
+    _sync_folder(place.parent)
+
+
+def read_tagged(path: str) -> tuple[bytes, str | None]:
+    """The object and the tag of this state of it, for write_if(); `b""` and None if there is none."""
+    file_system, full = _resolve(path)
+    try:
+        if _is_local(file_system):
+            content = Path(full).read_bytes()
+            return content, hashlib.sha256(content).hexdigest()
+        # The tag first: should the object change in between, the tag is old and write_if() refuses.
+        tag = str(file_system.info(full)["ETag"])
+        return bytes(file_system.cat_file(full)), tag
+    except FileNotFoundError:
+        return b"", None
+
+
+def write_if(path: str, content: bytes, tag: str | None) -> None:
+    """Put `content` at `path` if the object still is as read_tagged() gave `tag` (None: if there is none).
+
+    Of several who try at once one succeeds. Raises Conflict for the others.
+    """
+    file_system, full = _resolve(path)
+    if not _is_local(file_system):
+        bucket, key, _ = file_system.split_path(full)
+        condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
+        try:
+            file_system.call_s3("put_object", Bucket=bucket, Key=key, Body=content, **condition)
+        except OSError as error:
+            if _is_precondition(error):
+                raise Conflict(f"{path} was written by another at the same time") from error
+            raise
+        return
+    folder = Path(full).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if read_tagged(path)[1] != tag:
+            raise Conflict(f"{path} was written by another at the same time")
+        write_bytes(path, content)
+    finally:
+        os.close(descriptor)
+
+
+def _is_precondition(error: OSError) -> bool:
+    """Whether S3 refused a write because its condition did not hold: s3fs translates some of these, not all."""
+    answer = getattr(error.__cause__, "response", {})
+    return answer.get("Error", {}).get("Code") in ("PreconditionFailed", "ConditionalRequestConflict")

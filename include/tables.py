@@ -41,7 +41,11 @@ def write(version: str, root: str) -> list[str]:
             _vote_schema(),
             lambda row: {**row, "annotator": pseudonym(row["annotator_id"], key)},
         )
-    return [f"{root}/{name}" for name in ("changes.json", "removed.jsonl", "clips.parquet", "votes.parquet")]
+        _write_parquet(
+            connection, "select_release_links", version, f"{root}/links.parquet", _link_schema(), _clip_record
+        )
+    names = ("changes.json", "removed.jsonl", "clips.parquet", "votes.parquet", "links.parquet")
+    return [f"{root}/{name}" for name in names]
 
 
 def changes(connection: "Connection[catalog.Row]", version: str, parent: str | None) -> dict[str, Any]:
@@ -58,10 +62,14 @@ def changes(connection: "Connection[catalog.Row]", version: str, parent: str | N
 
 
 def pseudonym_key(connection: "Connection[catalog.Row]") -> bytes:
-    """Key of the pseudonyms: the setting, else one made once and kept in the catalog, beside the names it hides."""
+    """Key of the pseudonyms: the setting, else the password of Airflow's Connection `open_empathic_pseudonyms`, else
+    one made once and kept in the catalog, beside the names it hides."""
     configured = settings.current().pseudonym_key
     if configured is not None:
         return configured.get_secret_value().encode()
+    secret = settings.airflow_connection_secret("open_empathic_pseudonyms")
+    if secret:
+        return secret.encode()
     connection.execute(
         "insert into catalog.setting values ('pseudonym_key', %s) on conflict do nothing", [secrets.token_hex(32)]
     )
@@ -120,6 +128,15 @@ def _clip_schema() -> "pa.Schema":
         *((name, pa.int64()) for name in ("json_offset_bytes", "json_bytes")),
     ]
     return pa.schema([*labels.label_schema(), *(pa.field(name, kind) for name, kind in own)])
+
+
+def _link_schema() -> "pa.Schema":
+    """As the clip table, without what is of the audio or its place in a shard."""
+    import pyarrow as pa
+
+    left_out = {"audio_sha256", "shard_path", "position", "sample_rate_hz", "peak_dbfs", "rms_dbfs"}
+    is_place = ("flac_", "json_")
+    return pa.schema([f for f in _clip_schema() if f.name not in left_out and not f.name.startswith(is_place)])
 
 
 def _vote_schema() -> "pa.Schema":

@@ -2,7 +2,8 @@ select
     release_clip.sample,
     release_clip.split,
     release_shard.path as shard_path,
-    release_clip.position,
+    row_number() over (partition by release_clip.split, release_clip.shard order by release_clip.position) - 1
+        as position,
     release_clip.flac_offset_bytes,
     release_clip.flac_bytes,
     release_clip.json_offset_bytes,

@@ -1,15 +1,28 @@
 -- What was frozen, in figures. Sums are exact: those of floats hang on their order. content_sha256 is the same
--- exactly if every sample is the same.
+-- exactly if every sample and every link is the same.
 update catalog.release
 set (n_clips, duration_s, content_sha256) = (
     select
-        count(*),
-        coalesce(sum((sample ->> 'duration_s')::numeric), 0)::double precision,
+        count(*) filter (where not frozen.is_link),
+        coalesce(sum((frozen.sample ->> 'duration_s')::numeric) filter (where not frozen.is_link), 0)::double precision,
         encode(
-            sha256(convert_to(coalesce(string_agg(sample_sha256, ',' order by clip_id collate "C"), ''), 'UTF8')), 'hex'
+            sha256(
+                convert_to(
+                    coalesce(string_agg(frozen.sample_sha256, ',' order by frozen.is_link, frozen.clip_id collate "C"), ''),
+                    'UTF8'
+                )
+            ),
+            'hex'
         )
-    from catalog.release_clip
-    where release_clip.version = release.version
+    from (
+        select clip_id, sample, sample_sha256, false as is_link
+        from catalog.release_clip
+        where release_clip.version = release.version
+        union all
+        select clip_id, sample, sample_sha256, true as is_link
+        from catalog.release_link
+        where release_link.version = release.version
+    ) as frozen
 )
 where version = %(version)s
 returning n_clips, duration_s, content_sha256

@@ -1,0 +1,108 @@
+"""Releases wherever they lie: the store or a copy of it; and the proof that they are what their manifest says."""
+
+import hashlib
+import io
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from include import settings, shards
+
+log = logging.getLogger(__name__)
+
+
+class NoRelease(Exception):
+    """There is no release where one was looked for; the message says why."""
+
+
+class Folder:
+    """A folder of files anywhere that fsspec reaches: a release in the store, or a copy of one."""
+
+    def __init__(self, path_or_url: str) -> None:
+        from fsspec.core import url_to_fs
+
+        self.url = path_or_url.rstrip("/")
+        endpoint_url = settings.current().s3_endpoint_url
+        options = {"endpoint_url": endpoint_url} if self.url.startswith("s3://") and endpoint_url else {}
+        try:
+            self._file_system, self._root = url_to_fs(self.url, **options)
+        except (ValueError, ImportError) as error:
+            raise NoRelease(f"{self.url} can't be read: {error}") from None
+
+    def paths(self) -> set[str]:
+        """Paths of all files of the release, but what a killed writer left."""
+        self._file_system.invalidate_cache()
+        found = {str(path)[len(self._root) :].lstrip("/") for path in self._file_system.find(self._root)}
+        return {p for p in found if not re.search(r"(^|/)\.[^/]*\.part$", p)}
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file. Raises FileNotFoundError."""
+        return bytes(self._file_system.cat_file(f"{self._root}/{path}"))
+
+    def has(self, shard: dict[str, Any]) -> bool:
+        """Whether there is a file of this `path` that has as many `bytes`."""
+        try:
+            return bool(self._file_system.size(f"{self._root}/{shard['path']}") == shard["bytes"])
+        except FileNotFoundError:
+            return False
+
+
+def verify(release: Folder) -> dict[str, int]:
+    """Prove that a release is what its manifest says; counts: `shards`, `samples`, `files`.
+
+    Raises NoRelease, shards.Damaged; the latter names all that is missing, damaged or too much.
+    """
+    try:
+        described = json.loads(release.read("manifest.json"))
+        wanted = ("path", "n_samples", "sha256")
+        found_shards = [shard for split in described["splits"].values() for shard in split["shards"]]
+        listed = [{name: shard[name] for name in wanted} for shard in found_shards]
+        expected = {entry["path"] for entry in [*listed, *described["files"]]}
+        files = [(entry["path"], entry["sha256"]) for entry in described["files"]]
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoRelease(f"there is no release in {release.url}: no manifest.json") from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise NoRelease(f"{release.url}/manifest.json is no manifest: {error!r}") from None
+    faults = [f"{path}: not in the manifest" for path in sorted(release.paths() - expected - {"manifest.json"})]
+    for path, sha256 in files:
+        try:
+            found = hashlib.sha256(release.read(path)).hexdigest()
+        except FileNotFoundError:
+            faults.append(f"{path}: missing")
+        else:
+            if found != sha256:
+                faults.append(f"{path}: its SHA-256 is {found}, the manifest says {sha256}")
+    return {**verify_shards(release, listed, faults), "files": len(files)}
+
+
+def verify_shards(
+    release: Folder,
+    listed: Sequence[dict[str, Any]],
+    faults: list[str],
+    frozen: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> dict[str, int]:
+    """Verify shards, against the samples that `frozen` gives for each if it is given.
+
+    Returns counts: `shards`, `samples`. Raises shards.Damaged with `faults` and those of the shards.
+    """
+    faults = list(faults)
+    counts: Counter[str] = Counter(shards=0, samples=0)
+    for shard in listed:
+        expected = frozen(shard) if frozen is not None else None
+        try:
+            stream = io.BytesIO(release.read(shard["path"]))
+            wanted = {"n_samples": shard["n_samples"], "sha256": shard["sha256"]}
+            shards.verify(stream, shard["path"], **wanted, expected=expected)
+        except FileNotFoundError:
+            faults.append(f"{shard['path']}: missing")
+        except shards.Damaged as error:
+            faults.append(str(error))
+        else:
+            counts.update(shards=1, samples=shard["n_samples"])
+            log.info("%s: %d samples read back", shard["path"], shard["n_samples"])
+    if faults:
+        raise shards.Damaged("\n".join(faults))
+    return dict(counts)
