@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from include import catalog, settings
+from include.faults import DUE, RETRYABLE
 
 DONE, REFUSED = 0, 1
 OUTCOMES_REFUSED = ("rejected", "refused", "gone", "broken", "unsupported", "failed", "quota", "transient")
@@ -130,27 +131,37 @@ def migrate() -> None:
     show({"applied": catalog.migrate()})
 
 
+RETRY = click.option(
+    "--retry",
+    type=click.Choice((DUE, *RETRYABLE)),
+    help="Only what failed: what is due, or all of a class.",
+)
+
+
 @main.command()
 @click.option("--url", "urls", multiple=True, metavar="URL", help="A recording's address, perhaps with #t=START,END.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many recordings.")
+@RETRY
 @click.option("--dry-run", is_flag=True, help="Read metadata, write nothing.")
-def harvest(urls: tuple[str, ...], limit: int | None, dry_run: bool) -> None:
-    """Take in recordings: those given, else those of include/sources.yaml."""
+def harvest(urls: tuple[str, ...], limit: int | None, retry: str | None, dry_run: bool) -> None:
+    """Take in recordings: those given, else those of include/sources.yaml and all that are due."""
     from include import harvest as harvesting
 
     catalog.migrate()
-    counts = total(harvesting.harvest_batch(**batch) for batch in harvesting.plan_batches(urls, limit, dry_run=dry_run))
+    batches = harvesting.plan_batches(urls, limit, dry_run=dry_run, retry=retry)
+    counts = total(harvesting.harvest_batch(**batch) for batch in batches)
     show(counts, refused=has_refusals(counts))
 
 
 @main.command()
 @click.option("--limit", type=click.IntRange(1), help="At most so many sources.")
-def transcode(limit: int | None) -> None:
+@RETRY
+def transcode(limit: int | None, retry: str | None) -> None:
     """Download, cut and encode the clips that are due."""
     from include import transcode as transcoding
 
     catalog.migrate()
-    counts = total(transcoding.transcode_batch(batch) for batch in transcoding.plan_batches(limit))
+    counts = total(transcoding.transcode_batch(batch) for batch in transcoding.plan_batches(limit, retry=retry))
     show(counts, refused=has_refusals(counts))
 
 

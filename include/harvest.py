@@ -9,11 +9,13 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include import catalog, ids, settings, ytdlp
+from include import catalog, faults, ids, ledger, politeness, settings, ytdlp
+from include.faults import Fault, without_secrets
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -23,6 +25,7 @@ log = logging.getLogger(__name__)
 SOURCES = Path(__file__).parent / "sources.yaml"
 MAX_LIST_DEPTH = 3  # a channel lists its playlists, a playlist its videos
 MAX_DURATION_S = 1e6
+MAX_LISTED = 5000  # entries of one channel or feed that one run looks at
 
 # What of yt-dlp's metadata is kept in `source.info`; the rest is large, short-lived or nobody's business.
 INFO_FIELDS = (
@@ -44,15 +47,31 @@ def configured_urls() -> list[str]:
 
 
 def plan_batches(
-    urls: Sequence[str] | None = None, limit: int | None = None, batch_size: int = 20, dry_run: bool = False
+    urls: Sequence[str] | None = None,
+    limit: int | None = None,
+    batch_size: int = 20,
+    dry_run: bool = False,
+    retry: str | None = None,
 ) -> list[dict[str, Any]]:
     """Arguments of harvest_batch() for parallel work: addresses, those of one recording together.
 
-    Without `urls`, those of `sources.yaml`. `limit` is a number of recordings. At most 1,000 batches: Airflow
-    maps no task over more than 1,024.
+    With `retry` only addresses that failed: `due` those whose next try has come, a class of fault all that ended in
+    it. Without `urls`, those of `sources.yaml` and all that are due. `limit` is a number of recordings. Raises
+    ValueError if `retry` is neither.
     """
+    if retry is not None:
+        return batches_of(ledger.addresses_to_retry(retry, limit), limit, batch_size, dry_run, is_retry=True)
+    if urls:
+        return batches_of(urls, limit, batch_size, dry_run)
+    return batches_of([*configured_urls(), *ledger.addresses_to_retry(faults.DUE, limit)], limit, batch_size, dry_run)
+
+
+def batches_of(
+    addresses: Sequence[str], limit: int | None, batch_size: int, dry_run: bool, *, is_retry: bool = False
+) -> list[dict[str, Any]]:
+    """Addresses in batches; at most 1,000 of them: Airflow maps no task over more than 1,024."""
     by_recording: dict[str, list[str]] = defaultdict(list)
-    for address in urls or configured_urls():
+    for address in dict.fromkeys(addresses):
         try:
             recording = ids.parse_address(address).url
         except ValueError:
@@ -62,126 +81,179 @@ def plan_batches(
     batch_size = max(batch_size, -(-len(recordings) // 1000))
     batches = [recordings[first : first + batch_size] for first in range(0, len(recordings), batch_size)]
     log.info("%d recordings to harvest, in %d batches", len(recordings), len(batches))
-    return [{"urls": [url for recording in batch for url in recording], "dry_run": dry_run} for batch in batches]
+    shared = {"dry_run": dry_run, **({"is_retry": True} if is_retry else {})}
+    return [{"urls": [url for recording in batch for url in recording], **shared} for batch in batches]
 
 
-def harvest_batch(urls: Sequence[str], dry_run: bool = False) -> dict[str, int]:
+@dataclass
+class _Job:
+    """What all addresses of a batch share."""
+
+    connection: "Connection[catalog.Row]"
+    is_dry_run: bool
+    is_retry: bool
+    aim: dict[str, list[str]]
+    n_left: int | None  # new sources that may still be listed
+
+    def pace(self, url: str) -> None:
+        """Wait for the site's turn before a request."""
+        politeness.wait_turn(self.connection, url)
+
+
+def harvest_batch(
+    urls: Sequence[str],
+    dry_run: bool = False,
+    is_retry: bool = False,
+    aim: dict[str, list[str]] | None = None,
+    budget: int | None = None,
+) -> dict[str, int]:
     """Harvest some addresses, each on its own: one that fails is recorded with its class and reason.
 
+    With `is_retry` those known as refused are asked again. `aim` is what the addresses are listed for, as kept in
+    `source.aim`; `budget` is how many new sources may be taken from lists.
+
     Returns counts. What became of the addresses: `new_sources` and `known_sources` (a page may hold several),
-    `lists` (whose entries are counted besides), `skipped` (known to be final or not due yet), and one count for
-    each class of fault. What came of the sources: `new_clips`, and `to_cut` once their length is known.
-    With `dry_run` metadata is read and nothing is written.
+    `lists` (whose entries are counted besides), `skipped` (known to be final or not due yet), `waiting` (their site
+    wants us to slow down: untouched), and one count for each class of fault. What came of the sources: `new_clips`,
+    and `to_cut` once their length is known. With `dry_run` metadata is read and nothing is written.
     """
     counts: Counter[str] = Counter()
     stretches: dict[str, list[ids.Stretch]] = defaultdict(list)
-    for address in urls:
-        try:
-            stretch = _parse(address)
-        except ytdlp.Fault as fault:
-            counts += _take_fault(_for_ledger(address), fault, dry_run)
-        else:
-            stretches[stretch.url].append(stretch)
-    for n_done, (url, wanted) in enumerate(stretches.items(), 1):
-        counts += _harvest_address(url, wanted, dry_run)
-        log.info("%d of %d addresses: %s", n_done, len(stretches), dict(counts))
+    with catalog.connect() as connection:
+        job = _Job(connection, dry_run, is_retry, aim or {}, budget)
+        for address in urls:
+            try:
+                stretch = _parse(address)
+            except Fault as fault:
+                counts += _take_fault(job, _for_ledger(address), [_for_ledger(address)], fault)
+            else:
+                stretches[stretch.url].append(stretch)
+        for n_done, (url, wanted) in enumerate(stretches.items(), 1):
+            counts += _harvest_address(job, url, wanted)
+            log.info("%d of %d addresses: %s", n_done, len(stretches), dict(counts))
     return dict(counts)
 
 
 def _parse(address: str) -> ids.Stretch:
-    """What an address means. Raises ytdlp.Fault if it means nothing, or a stretch that can be no clip."""
+    """What an address means. Raises Fault if it means nothing, or a stretch that can be no clip."""
+    if re.fullmatch(ytdlp.SEARCH, address):
+        return ids.Stretch(address)
     try:
         stretch = ids.parse_address(address)
     except ValueError as error:
-        raise ytdlp.Fault("unsupported", str(error)) from None
+        raise Fault("unsupported", str(error)) from None
     try:
         if stretch.window_ms is not None:
             ids.check_window(*stretch.window_ms)
     except ValueError as error:
-        raise ytdlp.Fault("refused", str(error)) from None
+        raise Fault("refused", str(error)) from None
     return stretch
 
 
 def _for_ledger(address: str) -> str:
     """An address that is none, as text that the catalog can hold and that keeps no password."""
     printable = "".join(char if char.isprintable() else "\ufffd" for char in address)
-    return re.sub(r"//[^/@]*@", "//…@", printable)[:500]
+    return without_secrets(printable)[:500]
 
 
-def _take_fault(url: str, fault: ytdlp.Fault, dry_run: bool) -> Counter[str]:
+def _take_fault(job: _Job, url: str, given: list[str], fault: Fault) -> Counter[str]:
     """Record and count a fault, unless the ledger holds it as final already."""
-    if _known_refusal(url) is not None:
+    if not job.is_retry and ledger.known_refusal(job.connection, url) is not None:
         return Counter(skipped=1)
     log.warning("%s: %s: %s", url, fault.fault_class, fault)
-    if not dry_run:
-        with catalog.connect() as connection:
-            retry_after_s = None if fault.is_final else settings.current().retry_after_s
-            _record(connection, url, fault.fault_class, str(fault), retry_after_s=retry_after_s)
+    if not job.is_dry_run:
+        if fault.fault_class == "quota":
+            politeness.open_breaker(job.connection, url, str(fault))
+        ledger.record(job.connection, "harvest", url, fault, given=given)
+        if fault.is_final:
+            state = "gone" if fault.fault_class == "gone" else "rejected"
+            reason = f"{fault.fault_class}: {fault}"
+            catalog.run(job.connection, "refuse_unread_source", url=url, state=state, reason=reason)
+        job.connection.commit()
     return Counter({fault.fault_class: 1})
 
 
-def _known_refusal(url: str) -> catalog.Row | None:
-    """The ledger's word on an address that is not to be asked again, or not yet."""
-    with catalog.connect() as connection:
-        known = catalog.row(connection, "select_known_url", url=url)
-    return None if known is None or known["outcome"] == "ok" or known["is_due"] else known
-
-
-def _harvest_address(url: str, stretches: list[ids.Stretch], dry_run: bool, depth: int = 0) -> Counter[str]:
+def _harvest_address(job: _Job, url: str, stretches: list[ids.Stretch], depth: int = 0) -> Counter[str]:
     """Harvest one address, and what it lists, with all stretches that were asked of it; faults are recorded."""
-    known = _known_refusal(url)
+    given = [stretch.address_at(url) for stretch in stretches]
+    known = None if job.is_retry else ledger.known_refusal(job.connection, url)
     if known is not None:
         log.info("%s: skipped, known as %s: %s", url, known["outcome"], known["message"])
+        if not job.is_dry_run and known["next_try_at"] is not None:
+            ledger.keep_for_later(job.connection, url, given, known["next_try_at"], known["message"])
         return Counter(skipped=1)
     try:
-        return _harvest_recording(url, stretches, dry_run, depth)
-    except ytdlp.Fault as fault:
-        return _take_fault(url, fault, dry_run)
+        politeness.check_open(job.connection, url)
+        return _harvest_recording(job, url, stretches, depth)
+    except politeness.SiteClosed as closed:
+        return _put_back(job, url, given, closed)
+    except Fault as fault:
+        if isinstance(fault.__cause__, politeness.SiteClosed):
+            return _put_back(job, url, given, fault.__cause__)
+        return _take_fault(job, url, given, fault)
+    finally:
+        job.connection.commit()
 
 
-def _harvest_recording(url: str, stretches: list[ids.Stretch], dry_run: bool, depth: int) -> Counter[str]:
-    """Harvest an address that may be asked. Raises ytdlp.Fault."""
-    with catalog.connect() as connection:
-        sources = catalog.rows(connection, "select_sources_at", url=url)
+def _put_back(job: _Job, url: str, given: list[str], closed: politeness.SiteClosed) -> Counter[str]:
+    """Leave an address untouched until its site may be asked again."""
+    log.info("%s: waits until %s: %s", url, closed.until, closed)
+    if not job.is_dry_run:
+        ledger.keep_for_later(job.connection, url, given, closed.until, str(closed))
+    return Counter(waiting=1)
+
+
+def _harvest_recording(job: _Job, url: str, stretches: list[ids.Stretch], depth: int) -> Counter[str]:
+    """Harvest an address that may be asked. Raises Fault."""
+    connection = job.connection
+    sources = catalog.rows(connection, "select_sources_at", url=url)
+    connection.commit()
     counts: Counter[str] = Counter()
     is_known = bool(sources)
     if not is_known:
-        recordings, listed = ytdlp.extract(url)
-        sources = [_source_row(info) for info in recordings]
-        counts += _harvest_list(listed, stretches, dry_run, depth + 1)
-    if dry_run:
+        recordings, listed = ytdlp.extract(url, job.pace, MAX_LISTED)
+        sources = [{**_source_row(info), "aim": job.aim} for info in recordings]
+        counts += _harvest_list(job, listed, stretches, depth + 1)
+    if job.is_dry_run:
         counts["known_sources" if is_known else "new_sources"] += len(sources)
         return counts
-    with catalog.connect() as connection:
+    with connection.transaction():
         for source in sources:
             is_new = not is_known and _upsert_source(connection, source)
             counts["new_sources" if is_new else "known_sources"] += 1
             for stretch in stretches:
                 counts += _insert_clips(connection, source, stretch)
         if not is_known:
-            _record(connection, url, "ok", source_ids=[source["source_id"] for source in sources])
+            ledger.record(connection, "harvest", url, source_ids=[source["source_id"] for source in sources])
+            politeness.close_breaker(connection, url)
     return counts
 
 
-def _harvest_list(listed: list[str], stretches: list[ids.Stretch], dry_run: bool, depth: int) -> Counter[str]:
-    """Harvest what an address lists: each entry on its own. Raises ytdlp.Fault if lists list lists without end."""
+def _harvest_list(job: _Job, listed: list[str], stretches: list[ids.Stretch], depth: int) -> Counter[str]:
+    """Harvest what an address lists: each entry on its own. Raises Fault if lists list lists without end."""
     if not listed:
         return Counter()
     if depth > MAX_LIST_DEPTH:
-        raise ytdlp.Fault("refused", f"a list within {MAX_LIST_DEPTH} other lists")
+        raise Fault("refused", f"a list within {MAX_LIST_DEPTH} other lists")
     counts = Counter(lists=1)
     for address in dict.fromkeys(listed):
+        if job.n_left is not None and job.n_left <= 0:
+            log.info("the budget is spent; the rest of the list is left for the next run")
+            break
         try:
             url = _parse(address).url
-        except ytdlp.Fault as fault:
-            counts += _take_fault(_for_ledger(address), fault, dry_run)
+        except Fault as fault:
+            found = _take_fault(job, _for_ledger(address), [_for_ledger(address)], fault)
         else:
-            counts += _harvest_address(url, stretches, dry_run, depth)
+            found = _harvest_address(job, url, stretches, depth)
+            if job.n_left is not None:
+                job.n_left -= found["new_sources"]
+        counts += found
     return counts
 
 
 def _source_row(info: dict[str, Any]) -> catalog.Row:
-    """The `source` row of one recording's metadata. Raises ytdlp.Fault if its address is none."""
+    """The `source` row of one recording's metadata. Raises Fault if its address is none."""
     info = _clean(info)
     url = _parse(info["webpage_url"]).url
     extractor = str(info.get("extractor_key") or "generic")
@@ -228,7 +300,9 @@ def _upsert_source(connection: "Connection[catalog.Row]", source: catalog.Row) -
     """Write a source's row; whether it is a new one."""
     from psycopg.types.json import Jsonb
 
-    written = catalog.row(connection, "upsert_source", **{**source, "info": Jsonb(source["info"])})
+    written = catalog.row(
+        connection, "upsert_source", **{**source, "info": Jsonb(source["info"]), "aim": Jsonb(source["aim"])}
+    )
     return bool(written and written["is_new"])
 
 
@@ -277,25 +351,3 @@ def cut_windows(duration_s: float) -> list[tuple[int, int]]:
     n_clips = max(1, round(duration_s / current.clip_target_s), math.ceil(duration_s * 1000 / ids.MAX_CLIP_MS))
     n_edges = min(n_clips, current.max_clips_per_source) + 1
     return list(pairwise(int(duration_s * 1000 * i / n_clips) for i in range(n_edges)))
-
-
-def _record(
-    connection: "Connection[catalog.Row]",
-    url: str,
-    outcome: str,
-    message: str | None = None,
-    source_ids: Sequence[str] = (),
-    retry_after_s: float | None = None,
-) -> None:
-    """Write a try into the ledger; without `retry_after_s` it is the last."""
-    catalog.run(
-        connection,
-        "insert_attempt",
-        stage="harvest",
-        url=url,
-        source_ids=list(source_ids),
-        clip_id=None,
-        outcome=outcome,
-        message=message,
-        retry_after_s=retry_after_s,
-    )

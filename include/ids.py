@@ -34,6 +34,11 @@ class Stretch:
             return None
         return round(self.start_s * 1000), round(self.end_s * 1000)
 
+    def address_at(self, url: str) -> str:
+        """`url` with this stretch's times, as an address is given."""
+        window_ms = self.window_ms
+        return url if window_ms is None else f"{url}#t={window_ms[0] / 1000:g},{window_ms[1] / 1000:g}"
+
 
 def parse_address(address: str) -> Stretch:
     """The recording's address and the times that a given address carries.

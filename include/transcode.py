@@ -10,9 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from include import audio, catalog, settings, store, ytdlp
+from include import audio, catalog, faults, ledger, politeness, settings, store, ytdlp
+from include.faults import Fault
 from include.harvest import cut_windows, insert_clips
 
 if TYPE_CHECKING:
@@ -23,14 +24,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def plan_batches(limit: int | None = None, batch_size: int = 20, dry_run: bool = False) -> list[list[str]]:
+def plan_batches(
+    limit: int | None = None, batch_size: int = 20, dry_run: bool = False, retry: str | None = None
+) -> list[list[str]]:
     """Ids of the sources with clips that are due, oldest first, in batches for parallel work.
 
+    `retry` leaves out what was never tried: `due` takes whatever failed and is due again, a class of fault takes all
+    that ended in it, due or not. Raises ValueError if it is neither.
     `limit` is a number of sources. At most 1,000 batches: Airflow maps no task over more than 1,024. With `dry_run`
     the sources are logged, and there is no batch.
     """
     with catalog.connect() as connection:
-        due = [row["source_id"] for row in catalog.rows(connection, "select_due_sources", limit=limit)]
+        due = [row["source_id"] for row in _due_sources(connection, limit, retry)]
+        if dry_run:
+            connection.rollback()
     batch_size = max(batch_size, -(-len(due) // 1000))
     batches = [due[first : first + batch_size] for first in range(0, len(due), batch_size)]
     log.info("%d sources have clips to transcode, in %d batches", len(due), len(batches))
@@ -38,6 +45,15 @@ def plan_batches(limit: int | None = None, batch_size: int = 20, dry_run: bool =
         log.info("dry run; due are: %s", ", ".join(due) or "none")
         return []
     return batches
+
+
+def _due_sources(connection: "Connection[catalog.Row]", limit: int | None, retry: str | None) -> list[catalog.Row]:
+    """Sources to transcode; see plan_batches()."""
+    if retry is not None:
+        ledger.check_retry(retry)
+    if retry in (None, faults.DUE):
+        return catalog.rows(connection, "select_due_sources", limit=limit, only_retries=retry is not None)
+    return catalog.rows(connection, "reopen_clips", fault_class=retry, limit=limit)
 
 
 def transcode_batch(source_ids: Sequence[str]) -> dict[str, int]:
@@ -64,16 +80,23 @@ def _transcode_source(source_id: str) -> Counter[str]:
             return Counter(busy_sources=1)
         with tempfile.TemporaryDirectory(prefix="open-empathic-") as folder:
             try:
+                with catalog.connect() as pacing:
+                    politeness.wait_turn(pacing, source["url"], "download")
                 pcm = audio.decode(ytdlp.download(source["url"], Path(folder)))
-            except ytdlp.Fault as fault:
+            except politeness.SiteClosed as closed:
+                log.info("%s: waits until %s: %s", source_id, closed.until, closed)
+                return Counter(waiting_sources=1)
+            except Fault as fault:
                 log.warning("%s: %s: %s", source_id, fault.fault_class, fault)
+                if fault.fault_class == "quota":
+                    politeness.open_breaker(connection, source["url"], str(fault))
                 return _put_off(connection, source, fault)
             except audio.Undecodable as error:
                 log.warning("%s: rejected: %s", source_id, error)
-                _record(connection, source, "broken", str(error))
+                _record(connection, source, Fault("broken", str(error)))
                 return _refuse(connection, source, str(error))
             counts = _cut_clips(connection, source, pcm)
-        _record(connection, source, "ok", None)
+        _record(connection, source, None)
     return counts
 
 
@@ -122,9 +145,9 @@ def _finish_clip(connection: "Connection[catalog.Row]", clip: catalog.Row, pcm: 
     return "ready"
 
 
-def _put_off(connection: "Connection[catalog.Row]", source: catalog.Row, fault: ytdlp.Fault) -> Counter[str]:
+def _put_off(connection: "Connection[catalog.Row]", source: catalog.Row, fault: Fault) -> Counter[str]:
     """Note that a source could not be had: for good, or until a later try. Counts of its clips by state."""
-    retry_at = _record(connection, source, fault.fault_class, str(fault), is_final=fault.is_final)
+    retry_at = _record(connection, source, fault)
     if fault.is_final and fault.fault_class != "gone":
         return _refuse(connection, source, f"{fault.fault_class}: {fault}")
     state = "gone" if fault.is_final else "failed"
@@ -153,24 +176,6 @@ def _refuse(connection: "Connection[catalog.Row]", source: catalog.Row, reason: 
     return Counter(rejected=n_clips) if n_clips else Counter(refused_sources=1)
 
 
-def _record(
-    connection: "Connection[catalog.Row]",
-    source: catalog.Row,
-    outcome: str,
-    message: str | None,
-    *,
-    is_final: bool = True,
-) -> object:
+def _record(connection: "Connection[catalog.Row]", source: catalog.Row, fault: Fault | None) -> Any:
     """Write a try into the ledger; when the next one is due, None for never."""
-    written = catalog.row(
-        connection,
-        "insert_attempt",
-        stage="transcode",
-        url=source["url"],
-        source_ids=[source["source_id"]],
-        clip_id=None,
-        outcome=outcome,
-        message=message,
-        retry_after_s=None if is_final else settings.current().retry_after_s,
-    )
-    return written and written["next_try_at"]
+    return ledger.record(connection, "transcode", source["url"], fault, source_ids=[source["source_id"]])

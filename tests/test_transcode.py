@@ -46,6 +46,7 @@ def run() -> dict[str, int]:
 def make_due() -> None:
     sql("update catalog.clip set retry_at = now() - interval '1 second' where retry_at is not null")
     sql("update catalog.source set retry_at = now() - interval '1 second' where retry_at is not null")
+    sql("update catalog.site set open_until = now()")
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_a_source_that_is_down_is_tried_again_later(web: Web, talk: str) -> None
         web.add("talk.m4a", status=status)
         assert run() == {"failed": 1}
         waits_s = sql("select extract(epoch from retry_at - now())::float as wait_s from catalog.clip")[0]["wait_s"]
-        assert waits_s == pytest.approx(wait_s, abs=60)
+        assert 0.75 * wait_s - 60 < waits_s <= wait_s
         assert due() == []
         assert transcode.transcode_batch([ids.source_id(talk)]) == {"busy_sources": 1}
         make_due()
