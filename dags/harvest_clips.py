@@ -23,7 +23,7 @@ reached, or `include/sources.yaml` is malformed; the task's log says which.
 
 from airflow.sdk import Param, TriggerRule, dag, task
 
-from include import assets, funnel, harvest
+from include import assets, funnel, harvest, harvest_plan
 from include.faults import DUE, RETRYABLE
 from include.settings import DAG_DEFAULTS, POOL_HARVEST
 
@@ -44,6 +44,12 @@ from include.settings import DAG_DEFAULTS, POOL_HARVEST
             title="Addresses",
             description="One a line, perhaps with #t=START,END. None: those of include/sources.yaml.",
         ),
+        "manifest": Param(
+            None,
+            type=["null", "string"],
+            title="Manifest",
+            description="Path, on the worker, of a CSV of clips as AudioSet and VGGSound have it.",
+        ),
         "limit": Param(None, type=["null", "integer"], minimum=1, title="Limit", description="Recordings at most."),
         "batch_size": Param(
             20, type="integer", minimum=1, maximum=500, title="Batch size", description="Recordings a task."
@@ -60,12 +66,13 @@ from include.settings import DAG_DEFAULTS, POOL_HARVEST
 )
 def harvest_clips():
     """Plan, harvest in parallel batches, sum up, announce."""
-    batches = task(harvest.plan_batches)(
+    batches = task(harvest_plan.plan_batches)(
         urls="{{ params.urls }}",
         limit="{{ params.limit }}",
         batch_size="{{ params.batch_size }}",
         dry_run="{{ params.dry_run }}",
         retry="{{ params.retry }}",
+        manifest_path="{{ params.manifest }}",
     )
     counts = task(harvest.harvest_batch, pool=POOL_HARVEST).expand_kwargs(batches)
     summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(counts)

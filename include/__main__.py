@@ -142,13 +142,20 @@ RETRY = click.option(
 @click.option("--url", "urls", multiple=True, metavar="URL", help="A recording's address, perhaps with #t=START,END.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many recordings.")
 @RETRY
+@click.option("--manifest", type=click.Path(exists=True, dir_okay=False), help="Take in the clips that a CSV names.")
 @click.option("--dry-run", is_flag=True, help="Read metadata, write nothing.")
-def harvest(urls: tuple[str, ...], limit: int | None, retry: str | None, dry_run: bool) -> None:
+def harvest(urls: tuple[str, ...], limit: int | None, retry: str | None, manifest: str | None, dry_run: bool) -> None:
     """Take in recordings: those given, else those of include/sources.yaml and all that are due."""
     from include import harvest as harvesting
+    from include import harvest_plan
 
+    if sum(map(bool, (urls, retry, manifest))) > 1:
+        raise click.UsageError("--url, --retry and --manifest exclude each other")
     catalog.migrate()
-    batches = harvesting.plan_batches(urls, limit, dry_run=dry_run, retry=retry)
+    try:
+        batches = harvest_plan.plan_batches(urls, limit, dry_run=dry_run, retry=retry, manifest_path=manifest)
+    except ValueError as error:
+        show({"refused": str(error)}, refused=True)
     counts = total(harvesting.harvest_batch(**batch) for batch in batches)
     show(counts, refused=has_refusals(counts))
 

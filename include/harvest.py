@@ -11,20 +11,20 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include import catalog, faults, ids, ledger, politeness, settings, ytdlp
-from include.faults import Fault, without_secrets
+from include import catalog, ids, ledger, politeness, selection, settings, sources, suggestions, ytdlp
+from include.faults import Fault
+from include.sources import Filters
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
-SOURCES = Path(__file__).parent / "sources.yaml"
 MAX_LIST_DEPTH = 3  # a channel lists its playlists, a playlist its videos
 MAX_DURATION_S = 1e6
+END_SLACK_S = 0.5  # a page announces a length that is a little off
 MAX_LISTED = 5000  # entries of one channel or feed that one run looks at
 
 # What of yt-dlp's metadata is kept in `source.info`; the rest is large, short-lived or nobody's business.
@@ -33,56 +33,6 @@ INFO_FIELDS = (
     "duration", "license", "language", "upload_date", "age_limit", "live_status", "availability", "categories",
     "tags", "view_count", "webpage_url",
 )  # fmt: skip
-
-
-def configured_urls() -> list[str]:
-    """The addresses in `include/sources.yaml`. Raises ValueError if the file is not of its form."""
-    import yaml
-
-    content = yaml.safe_load(SOURCES.read_text(encoding="utf-8"))
-    urls = content.get("urls") if isinstance(content, dict) else None
-    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-        raise ValueError(f"{SOURCES.name}: expected one key, `urls`, with a list of addresses")
-    return urls
-
-
-def plan_batches(
-    urls: Sequence[str] | None = None,
-    limit: int | None = None,
-    batch_size: int = 20,
-    dry_run: bool = False,
-    retry: str | None = None,
-) -> list[dict[str, Any]]:
-    """Arguments of harvest_batch() for parallel work: addresses, those of one recording together.
-
-    With `retry` only addresses that failed: `due` those whose next try has come, a class of fault all that ended in
-    it. Without `urls`, those of `sources.yaml` and all that are due. `limit` is a number of recordings. Raises
-    ValueError if `retry` is neither.
-    """
-    if retry is not None:
-        return batches_of(ledger.addresses_to_retry(retry, limit), limit, batch_size, dry_run, is_retry=True)
-    if urls:
-        return batches_of(urls, limit, batch_size, dry_run)
-    return batches_of([*configured_urls(), *ledger.addresses_to_retry(faults.DUE, limit)], limit, batch_size, dry_run)
-
-
-def batches_of(
-    addresses: Sequence[str], limit: int | None, batch_size: int, dry_run: bool, *, is_retry: bool = False
-) -> list[dict[str, Any]]:
-    """Addresses in batches; at most 1,000 of them: Airflow maps no task over more than 1,024."""
-    by_recording: dict[str, list[str]] = defaultdict(list)
-    for address in dict.fromkeys(addresses):
-        try:
-            recording = ids.parse_address(address).url
-        except ValueError:
-            recording = address  # to be refused where refusals are recorded
-        by_recording[recording].append(address)
-    recordings = list(by_recording.values())[:limit]
-    batch_size = max(batch_size, -(-len(recordings) // 1000))
-    batches = [recordings[first : first + batch_size] for first in range(0, len(recordings), batch_size)]
-    log.info("%d recordings to harvest, in %d batches", len(recordings), len(batches))
-    shared = {"dry_run": dry_run, **({"is_retry": True} if is_retry else {})}
-    return [{"urls": [url for recording in batch for url in recording], **shared} for batch in batches]
 
 
 @dataclass
@@ -94,6 +44,7 @@ class _Job:
     is_retry: bool
     aim: dict[str, list[str]]
     n_left: int | None  # new sources that may still be listed
+    filters: Filters
 
     def pace(self, url: str) -> None:
         """Wait for the site's turn before a request."""
@@ -120,17 +71,19 @@ def harvest_batch(
     counts: Counter[str] = Counter()
     stretches: dict[str, list[ids.Stretch]] = defaultdict(list)
     with catalog.connect() as connection:
-        job = _Job(connection, dry_run, is_retry, aim or {}, budget)
+        job = _Job(connection, dry_run, is_retry, aim or {}, budget, sources.read().filters)
         for address in urls:
             try:
                 stretch = _parse(address)
             except Fault as fault:
-                counts += _take_fault(job, _for_ledger(address), [_for_ledger(address)], fault)
+                counts += _take_fault(job, ids.printable(address), [ids.printable(address)], fault)
             else:
                 stretches[stretch.url].append(stretch)
         for n_done, (url, wanted) in enumerate(stretches.items(), 1):
             counts += _harvest_address(job, url, wanted)
             log.info("%d of %d addresses: %s", n_done, len(stretches), dict(counts))
+        if not dry_run:
+            suggestions.settle(connection)
     return dict(counts)
 
 
@@ -148,12 +101,6 @@ def _parse(address: str) -> ids.Stretch:
     except ValueError as error:
         raise Fault("refused", str(error)) from None
     return stretch
-
-
-def _for_ledger(address: str) -> str:
-    """An address that is none, as text that the catalog can hold and that keeps no password."""
-    printable = "".join(char if char.isprintable() else "\ufffd" for char in address)
-    return without_secrets(printable)[:500]
 
 
 def _take_fault(job: _Job, url: str, given: list[str], fault: Fault) -> Counter[str]:
@@ -206,26 +153,55 @@ def _put_back(job: _Job, url: str, given: list[str], closed: politeness.SiteClos
 def _harvest_recording(job: _Job, url: str, stretches: list[ids.Stretch], depth: int) -> Counter[str]:
     """Harvest an address that may be asked. Raises Fault."""
     connection = job.connection
-    sources = catalog.rows(connection, "select_sources_at", url=url)
+    known = catalog.rows(connection, "select_sources_at", url=url)
     connection.commit()
     counts: Counter[str] = Counter()
-    is_known = bool(sources)
-    if not is_known:
-        recordings, listed = ytdlp.extract(url, job.pace, MAX_LISTED)
-        sources = [{**_source_row(info), "aim": job.aim} for info in recordings]
-        counts += _harvest_list(job, listed, stretches, depth + 1)
+    if known:
+        counts["known_sources"] += len(known)
+        for source in known:
+            counts += _insert_stretches(job, source, stretches)
+        return counts
+    recordings, listed = ytdlp.extract(url, job.pace, MAX_LISTED)
+    counts += _harvest_list(job, listed, stretches, depth + 1)
+    taken = []
+    for info in recordings:
+        row = {**_source_row(info), "aim": job.aim}
+        refusal = selection.refusal(row, job.filters)
+        if refusal is None:
+            taken.append({**row, "captions": info.get("captions")})
+        elif row["url"] == url:
+            raise Fault("refused", refusal)
+        else:
+            counts += _take_fault(job, row["url"], [row["url"]], Fault("refused", refusal))
     if job.is_dry_run:
-        counts["known_sources" if is_known else "new_sources"] += len(sources)
+        counts["new_sources"] += len(taken)
         return counts
     with connection.transaction():
-        for source in sources:
-            is_new = not is_known and _upsert_source(connection, source)
-            counts["new_sources" if is_new else "known_sources"] += 1
-            for stretch in stretches:
-                counts += _insert_clips(connection, source, stretch)
-        if not is_known:
-            ledger.record(connection, "harvest", url, source_ids=[source["source_id"] for source in sources])
-            politeness.close_breaker(connection, url)
+        for source in taken:
+            counts["new_sources" if _upsert_source(connection, source) else "known_sources"] += 1
+            counts += _insert_stretches(job, source, stretches)
+        ledger.record(connection, "harvest", url, source_ids=[source["source_id"] for source in taken])
+        politeness.close_breaker(connection, url)
+    return counts
+
+
+def _insert_stretches(job: _Job, source: catalog.Row, stretches: list[ids.Stretch]) -> Counter[str]:
+    """Candidates of what was asked of a source; what lies past its end is refused."""
+    counts: Counter[str] = Counter()
+    if job.is_dry_run:
+        return counts
+    for stretch in stretches:
+        window_ms, duration_s = stretch.window_ms, source["duration_s"]
+        if window_ms is not None and duration_s is not None and window_ms[1] > (duration_s + END_SLACK_S) * 1000:
+            reason = f"the clip ends at {window_ms[1] / 1000:g} s, past the end at {duration_s:.2f} s"
+            given = stretch.address_at(source["url"])
+            if ledger.known_refusal(job.connection, given) is None:
+                ledger.record(job.connection, "harvest", given, Fault("refused", reason), given=[given])
+                catalog.run(job.connection, "reject_clip", reason=reason,
+                            clip_id=ids.clip_id(source["source_id"], *window_ms))  # fmt: skip
+            counts["refused"] += 1
+        else:
+            counts += _insert_clips(job.connection, source, stretch)
     return counts
 
 
@@ -243,7 +219,7 @@ def _harvest_list(job: _Job, listed: list[str], stretches: list[ids.Stretch], de
         try:
             url = _parse(address).url
         except Fault as fault:
-            found = _take_fault(job, _for_ledger(address), [_for_ledger(address)], fault)
+            found = _take_fault(job, ids.printable(address), [ids.printable(address)], fault)
         else:
             found = _harvest_address(job, url, stretches, depth)
             if job.n_left is not None:
@@ -297,12 +273,18 @@ def _duration_s(value: object) -> float | None:
 
 
 def _upsert_source(connection: "Connection[catalog.Row]", source: catalog.Row) -> bool:
-    """Write a source's row; whether it is a new one."""
+    """Write a source's row, and its captions; whether it is a new one."""
     from psycopg.types.json import Jsonb
 
+    captions = source["captions"]
+    columns = {name: value for name, value in source.items() if name != "captions"}
+    catalog.run(connection, "reopen_unread_clips", source_id=source["source_id"])
     written = catalog.row(
-        connection, "upsert_source", **{**source, "info": Jsonb(source["info"]), "aim": Jsonb(source["aim"])}
+        connection, "upsert_source", **{**columns, "info": Jsonb(source["info"]), "aim": Jsonb(source["aim"])}
     )
+    if captions:
+        kept = {**captions, "lines": Jsonb(captions["lines"])}
+        catalog.run(connection, "upsert_caption", source_id=source["source_id"], **kept)
     return bool(written and written["is_new"])
 
 

@@ -64,6 +64,12 @@ def parse_address(address: str) -> Stretch:
         raise ValueError(f"times {times[:100]!r} are not START,END in seconds") from None
 
 
+def printable(address: str) -> str:
+    """An address that is perhaps none, as text that the catalog can hold and that keeps no password."""
+    plain = "".join(char if char.isprintable() else "\ufffd" for char in address)
+    return re.sub(r"//[^/@]*@", "//…@", plain)[:500]
+
+
 def _seconds(text: str) -> float:
     """A plain number of seconds, within what milliseconds in the catalog can hold. Raises ValueError."""
     if not re.fullmatch(r"-?[0-9]{1,6}(\.[0-9]*)?|\.[0-9]+", text):

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from include import egress, settings
-from include.faults import Fault, classify
+from include import captions, egress, settings
+from include.faults import Fault, classify, one_line
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +121,8 @@ def _metered(read: Callable[..., bytes], guard: egress.Guard) -> Callable[..., b
 def extract(url: str, pace: Pace | None = None, limit: int | None = None) -> tuple[list[dict[str, Any]], list[str]]:
     """What is at `url`: metadata of the recordings that stand there themselves, and addresses that it lists.
 
+    `captions` in the metadata is what _captions() gives.
+
     A playlist's or feed's entries come as addresses, so that each can fail on its own; of a long one the first
     `limit`. `url` may be one of yt-dlp's searches (`ytsearch20:words`). Nothing is downloaded. Raises Fault.
     """
@@ -134,9 +136,14 @@ def extract(url: str, pace: Pace | None = None, limit: int | None = None) -> tup
         pace,
         extract_flat="in_playlist",
         skip_download=True,
+        writesubtitles=True,
+        writeautomaticsub=True,
         **options,
     ) as client:
         entries = _flatten(client.sanitize_info(client.extract_info(url, download=False)))
+        for entry in entries:
+            if not _is_live(entry):
+                entry["captions"] = _captions(client, entry)
     listed = [unsmuggle_url(entry["url"])[0] for entry in entries if entry.get("_type") in ("url", "url_transparent")]
     recordings = [entry for entry in entries if entry.get("_type", "video") == "video"]
     if not recordings and not listed:
@@ -147,6 +154,22 @@ def extract(url: str, pace: Pace | None = None, limit: int | None = None) -> tup
         # Several recordings on one page: only their own addresses tell them apart.
         recordings = [{**entry, "webpage_url": _media_url(entry)} for entry in recordings]
     return recordings, listed
+
+
+def _captions(client: Any, info: dict[str, Any]) -> dict[str, Any] | None:
+    """A recording's captions: `language`, `is_automatic`, `lines`; None if it has none that can be read.
+
+    A recording is worth having without them, so that their faults are only logged.
+    """
+    track = captions.choose(info)
+    if track is None:
+        return None
+    try:
+        lines = captions.lines(client.urlopen(track.url).read().decode("utf-8", "replace"), track.extension)
+    except Exception as error:
+        log.warning("captions not read: %s", one_line(error))
+        return None
+    return {"language": track.language, "is_automatic": track.is_automatic, "lines": lines} if lines else None
 
 
 def _flatten(info: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from conftest import Web, sql
 
-from include import harvest, ids, settings, ytdlp
+from include import harvest, harvest_plan, ids, settings, ytdlp
+from include import sources as sources_yaml
 
 Recording = Callable[..., Path]
 
@@ -352,24 +353,24 @@ def test_one_bad_address_never_stops_its_batch_and_each_is_counted(
 def test_batches_keep_a_recording_together_and_obey_the_limit() -> None:
     one = ["https://youtu.be/aaaaaaaaaaa#t=1,2", "https://www.youtube.com/watch?v=aaaaaaaaaaa#t=3,4"]
     urls = [one[0], "http://b.example/x", one[1], "http://c.example/x", "nonsense"]
-    assert harvest.plan_batches(urls, batch_size=2, dry_run=True) == [
+    assert harvest_plan.plan_batches(urls, batch_size=2, dry_run=True) == [
         {"urls": [*one, "http://b.example/x"], "dry_run": True},
         {"urls": ["http://c.example/x", "nonsense"], "dry_run": True},
     ]
-    assert harvest.plan_batches(urls, limit=1) == [{"urls": one, "dry_run": False}]
-    assert len(harvest.plan_batches([f"http://a.example/{n}" for n in range(2500)], batch_size=1)) <= 1000
+    assert harvest_plan.plan_batches(urls, limit=1) == [{"urls": one, "dry_run": False}]
+    assert len(harvest_plan.plan_batches([f"http://a.example/{n}" for n in range(2500)], batch_size=1)) <= 1000
 
 
 @pytest.mark.usefixtures("pipeline")
 def test_configured_addresses_are_checked_for_their_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configured = tmp_path / "sources.yaml"
-    monkeypatch.setattr(harvest, "SOURCES", configured)
+    monkeypatch.setattr(sources_yaml, "SOURCES", configured)
     configured.write_text("urls: [http://a.example/x]")
-    assert harvest.plan_batches() == [{"urls": ["http://a.example/x"], "dry_run": False}]
+    assert harvest_plan.plan_batches() == [{"urls": ["http://a.example/x"], "dry_run": False}]
     for content in ("", "urls: http://a.example/x", "urls: [1]", "- http://a.example/x"):
         configured.write_text(content)
         with pytest.raises(ValueError, match=r"sources\.yaml"):
-            harvest.configured_urls()
+            sources_yaml.read()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 from conftest import Web, sql
 
-from include import faults, harvest, ledger, settings, transcode
+from include import faults, harvest, harvest_plan, ledger, settings, transcode
 
 pytestmark = pytest.mark.usefixtures("pipeline")
 
@@ -27,9 +27,9 @@ def test_a_class_is_retried_due_or_not_with_the_times_it_was_given(web: Web, rec
     assert ledger.addresses_to_retry("refused") == [f"{web.url}/closed.mp4"]
     assert ledger.addresses_to_retry("due") == []
     web.add("down.mp4", recording("down.mp4", 3))
-    [batch] = harvest.plan_batches(retry="transient")
+    [batch] = harvest_plan.plan_batches(retry="transient")
     assert harvest.harvest_batch(**batch) == {"new_sources": 1, "new_clips": 2}
-    assert harvest.plan_batches(retry="transient") == []
+    assert harvest_plan.plan_batches(retry="transient") == []
 
 
 def test_times_that_were_asked_for_during_the_wait_are_asked_then(web: Web, recording) -> None:
@@ -37,13 +37,13 @@ def test_times_that_were_asked_for_during_the_wait_are_asked_then(web: Web, reco
     harvest.harvest_batch([f"{url}#t=0,1"])
     assert harvest.harvest_batch([f"{url}#t=1,2"]) == {"skipped": 1}
     web.add("down.mp4", recording("down.mp4", 3))
-    assert harvest.harvest_batch(**harvest.plan_batches(retry="transient")[0])["new_clips"] == 2
+    assert harvest.harvest_batch(**harvest_plan.plan_batches(retry="transient")[0])["new_clips"] == 2
 
 
 def test_gone_is_for_good_and_nonsense_no_class() -> None:
     for retry in ("gone", "ok", "sometimes"):
         with pytest.raises(ValueError, match="is none of due, refused"):
-            harvest.plan_batches(retry=retry)
+            harvest_plan.plan_batches(retry=retry)
         with pytest.raises(ValueError, match="is none of due, refused"):
             transcode.plan_batches(retry=retry)
 
@@ -51,10 +51,10 @@ def test_gone_is_for_good_and_nonsense_no_class() -> None:
 def test_a_run_without_addresses_takes_what_is_due_along(web: Web) -> None:
     url = web.add("down.mp4", status=503)
     harvest.harvest_batch([url])
-    assert harvest.plan_batches() == []
+    assert harvest_plan.plan_batches() == []
     sql("update catalog.address set next_try_at = now()")
-    assert [batch["urls"] for batch in harvest.plan_batches()] == [[url]]
-    assert [batch["urls"] for batch in harvest.plan_batches(retry="due")] == [[url]]
+    assert [batch["urls"] for batch in harvest_plan.plan_batches()] == [[url]]
+    assert [batch["urls"] for batch in harvest_plan.plan_batches(retry="due")] == [[url]]
 
 
 def test_what_broke_is_due_once_yt_dlp_is_another(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ def test_after_quota_the_rest_of_the_batch_waits_untouched(web: Web, recording) 
     assert {row["next_try_at"] for row in waiting} == {until}
     sql("update catalog.site set open_until = now()")
     sql("update catalog.address set next_try_at = now() where outcome = 'waiting'")
-    [batch] = harvest.plan_batches(retry="due")
+    [batch] = harvest_plan.plan_batches(retry="due")
     assert sorted(batch["urls"]) == sorted(rest)
     assert harvest.harvest_batch(**batch) == {"new_sources": 3, "new_clips": 3}
     assert sql("select n_quota from catalog.site")[0]["n_quota"] == 0

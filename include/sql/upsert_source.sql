@@ -15,5 +15,6 @@ on conflict (source_id) do update
         language = coalesce(excluded.language, source.language),
         info = excluded.info,
         aim = case when source.aim = '{}' then excluded.aim else source.aim end,
+        refusal = case when source.is_unread then null else source.refusal end,
         is_unread = false
 returning xmax = 0 as is_new

@@ -76,3 +76,28 @@ create table catalog.suggestion (
 );
 comment on table catalog.suggestion is 'What volunteers propose; outcome null: not looked at yet.';
 create index suggestion_open on catalog.suggestion (suggestion_id) where outcome is null or outcome = 'waiting';
+
+alter table catalog.suggestion
+    add column address text,
+    add column address_url text;
+comment on column catalog.suggestion.address is
+    'What was harvested for it, with its times; address_url without. Null until a run looked at it.';
+
+alter table catalog.clip add column hint text;
+comment on column catalog.clip.hint is 'What the manifest that names the clip says of it; no label.';
+
+create view catalog.clip_draft as
+select
+    clip.clip_id,
+    caption.language,
+    caption.is_automatic,
+    string_agg(line.value ->> 2, ' ' order by line.ordinality) as transcription
+from catalog.clip
+inner join catalog.caption using (source_id)
+cross join lateral jsonb_array_elements(caption.lines) with ordinality as line
+where
+    (line.value ->> 0)::integer + (line.value ->> 1)::integer >= 2 * clip.start_ms
+    and (line.value ->> 0)::integer + (line.value ->> 1)::integer < 2 * clip.end_ms
+group by clip.clip_id, caption.language, caption.is_automatic;
+comment on view catalog.clip_draft is
+    'A draft of what is said in a clip: the caption lines whose middle lies in its window.';

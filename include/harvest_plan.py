@@ -1,0 +1,97 @@
+"""What a run harvests: addresses given by hand, what failed and is due, or what sources.yaml says."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from include import coverage, faults, ids, ledger, manifest, sources, suggestions
+
+log = logging.getLogger(__name__)
+
+MAX_BATCHES = 1000  # Airflow maps no task over more than 1,024
+
+
+def plan_batches(
+    urls: Sequence[str] | None = None,
+    limit: int | None = None,
+    batch_size: int = 20,
+    dry_run: bool = False,
+    retry: str | None = None,
+    manifest_path: str | None = None,
+) -> list[dict[str, Any]]:
+    """Arguments of harvest_batch() for parallel work: addresses, those of one recording together.
+
+    With `retry` only addresses that failed: `due` those whose next try has come, a class of fault all that ended in
+    it. With `manifest_path` that CSV is taken in, and the first of its sources are read. Without any of these:
+    whatever `sources.yaml` names, and all that is due. `limit` is a number of recordings.
+
+    Raises ValueError (SourcesError) if `retry`, the manifest or the file is not of its form.
+    """
+    if retry is not None:
+        return batches_of(ledger.addresses_to_retry(retry, limit), limit, batch_size, dry_run, is_retry=True)
+    if urls:
+        return batches_of(urls, limit, batch_size, dry_run)
+    configured = sources.read()
+    budget = limit or configured.new_sources_per_run
+    if manifest_path:
+        _import(Path(manifest_path), dry_run)
+        return batches_of(manifest.unread_addresses(budget), limit, batch_size, dry_run)
+    return _plan_configured(configured, limit, budget, batch_size, dry_run)
+
+
+def _plan_configured(
+    configured: sources.Sources, limit: int | None, budget: int, batch_size: int, dry_run: bool
+) -> list[dict[str, Any]]:
+    """Everything that sources.yaml names, and what is due."""
+    addresses = list(configured.urls)
+    for entry in configured.entries:
+        match entry:
+            case sources.Urls():
+                addresses += entry.urls
+            case sources.Manifest():
+                _import(sources.SOURCES.parent / entry.path, dry_run)
+            case sources.Suggestions():
+                addresses += suggestions.take_open(budget, is_dry_run=dry_run)
+    addresses += ledger.addresses_to_retry(faults.DUE, limit)
+    addresses += manifest.unread_addresses(budget)
+    return batches_of(addresses, limit, batch_size, dry_run) + _listing_batches(configured, budget, dry_run)
+
+
+def _listing_batches(configured: sources.Sources, budget: int, dry_run: bool) -> list[dict[str, Any]]:
+    """A batch for each search, channel, playlist and feed that gets a share of the budget."""
+    entries = [entry for entry in configured.entries if isinstance(entry, sources.Search | sources.Listing)]
+    shares = coverage.share_out(entries, configured.quotas, budget) if entries else []
+    return [
+        {"urls": [entry.address], "dry_run": dry_run, "aim": entry.aim, "budget": share}
+        for entry, share in zip(entries, shares, strict=True)
+        if share
+    ]
+
+
+def _import(path: Path, dry_run: bool) -> None:
+    """Take in a manifest. Raises ValueError if it is none."""
+    try:
+        manifest.import_file(path, is_dry_run=dry_run)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"manifest {path.name}: {error}") from error
+
+
+def batches_of(
+    addresses: Sequence[str], limit: int | None, batch_size: int, dry_run: bool, *, is_retry: bool = False
+) -> list[dict[str, Any]]:
+    """Addresses in batches, those of one recording together; at most MAX_BATCHES."""
+    by_recording: dict[str, list[str]] = defaultdict(list)
+    for address in dict.fromkeys(addresses):
+        try:
+            recording = ids.parse_address(address).url
+        except ValueError:
+            recording = address  # to be refused where refusals are recorded
+        by_recording[recording].append(address)
+    recordings = list(by_recording.values())[:limit]
+    batch_size = max(batch_size, -(-len(recordings) // MAX_BATCHES))
+    batches = [recordings[first : first + batch_size] for first in range(0, len(recordings), batch_size)]
+    log.info("%d recordings to harvest, in %d batches", len(recordings), len(batches))
+    shared = {"dry_run": dry_run, **({"is_retry": True} if is_retry else {})}
+    return [{"urls": [url for recording in batch for url in recording], **shared} for batch in batches]
