@@ -28,9 +28,11 @@ MESSAGE_CLASSES: tuple[tuple[str, FaultClass], ...] = (
     (r"age.restricted|confirm your age|members.only|join this channel|\bdrm\b|live event|premieres? in", "refused"),
     (r"not (made this video )?available in your (country|location)|requires payment", "refused"),
     (r"private video|video is private|video unavailable|been removed|terminated|no longer available", "gone"),
-    (r"sign in to confirm|login required|sign in if", "quota"),
+    (r"registered users|login required", "refused"),
+    (r"sign in", "quota"),
     (r"unsupported url|no suitable extractor", "unsupported"),
     (r"timed out|connection (reset|refused|aborted)|downloaded \d+ bytes, expected|content too short", "transient"),
+    (r"bytes read, \d+ more expected|giving up after \d+ retries", "transient"),
     (r"http error 5\d\d|did not get any data blocks|incomplete ?read|fragment \d+ not found", "transient"),
 )
 

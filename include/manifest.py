@@ -42,6 +42,7 @@ def import_file(path: Path, *, is_dry_run: bool = False) -> dict[str, int]:
     """
     refused: list[tuple[str, str]] = []
     with catalog.connect() as connection, path.open(encoding="utf-8-sig", newline="") as stream:
+        connection.execute("set local work_mem = '256MB'")  # sorts and hashes of a million rows stay in memory
         catalog.run(connection, "create_manifest_staging")
         n_rows = _copy(connection, _rows(csv.reader(stream, skipinitialspace=True), path.name, refused))
         counts = {

@@ -121,6 +121,7 @@ class Web:
         self.headers: dict[str, dict[str, str]] = {}
         self.agents: list[str] = []
         self.drip_s = 0.0
+        self.drops_after: dict[str, int] = {}
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -136,7 +137,10 @@ class Web:
                     self.send_header(name, value)
                 self.end_headers()
                 with contextlib.suppress(ConnectionError):
-                    if web.drip_s:
+                    if self.path in web.drops_after:
+                        self.wfile.write(body[: web.drops_after[self.path]])
+                        self.close_connection = True
+                    elif web.drip_s:
                         for n in range(len(body)):
                             self.wfile.write(body[n : n + 1])
                             time.sleep(web.drip_s)

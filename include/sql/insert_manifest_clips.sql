@@ -20,4 +20,5 @@ from (
 ) as named
 inner join catalog.source using (source_id)
 where not exists (select 1 from catalog.clip where clip.clip_id = named.clip_id)
+order by named.clip_id
 on conflict (clip_id) do nothing
