@@ -25,7 +25,7 @@ from airflow.sdk import Param, TriggerRule, dag, task
 
 from include import assets, funnel, harvest, harvest_plan
 from include.faults import DUE, RETRYABLE
-from include.settings import DAG_DEFAULTS, POOL_HARVEST
+from include.settings import DAG_DEFAULTS, POOL_HARVEST, POOL_YOUTUBE
 
 
 @dag(
@@ -74,8 +74,13 @@ def harvest_clips():
         retry="{{ params.retry }}",
         manifest_path="{{ params.manifest }}",
     )
-    counts = task(harvest.harvest_batch, pool=POOL_HARVEST).expand_kwargs(batches)
-    summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(counts)
+    counts = [
+        task(harvest.harvest_batch, task_id=name, pool=pool).expand_kwargs(
+            task(harvest_plan.of_youtube, task_id=f"plan_{name}")(batches, is_youtube)
+        )
+        for name, pool, is_youtube in (("harvest_youtube", POOL_YOUTUBE, True), ("harvest_batch", POOL_HARVEST, False))
+    ]
+    summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(*counts)
     task(assets.announce, outlets=[assets.CANDIDATES])(assets.CANDIDATES.name, summary)
 
 

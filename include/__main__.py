@@ -153,10 +153,14 @@ def harvest(urls: tuple[str, ...], limit: int | None, retry: str | None, manifes
         raise click.UsageError("--url, --retry and --manifest exclude each other")
     catalog.migrate()
     try:
-        batches = harvest_plan.plan_batches(urls, limit, dry_run=dry_run, retry=retry, manifest_path=manifest)
+        imported = harvest_plan.import_manifest(Path(manifest), dry_run) if manifest else {}
+        if manifest:
+            batches = harvest_plan.plan_unread(limit, dry_run=dry_run)
+        else:
+            batches = harvest_plan.plan_batches(urls, limit, dry_run=dry_run, retry=retry)
     except ValueError as error:
         show({"refused": str(error)}, refused=True)
-    counts = total(harvesting.harvest_batch(**batch) for batch in batches)
+    counts = total([imported, *(harvesting.harvest_batch(**batch) for batch in batches)])
     show(counts, refused=has_refusals(counts))
 
 

@@ -130,7 +130,6 @@ def _harvest_address(job: _Job, url: str, stretches: list[ids.Stretch], depth: i
             ledger.keep_for_later(job.connection, url, given, known["next_try_at"], known["message"])
         return Counter(skipped=1)
     try:
-        politeness.check_open(job.connection, url)
         return _harvest_recording(job, url, stretches, depth)
     except politeness.SiteClosed as closed:
         return _put_back(job, url, given, closed)
@@ -161,6 +160,7 @@ def _harvest_recording(job: _Job, url: str, stretches: list[ids.Stretch], depth:
         for source in known:
             counts += _insert_stretches(job, source, stretches)
         return counts
+    politeness.check_open(connection, url)
     recordings, listed = ytdlp.extract(url, job.pace, MAX_LISTED)
     counts += _harvest_list(job, listed, stretches, depth + 1)
     taken = []

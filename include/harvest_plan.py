@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from include import coverage, faults, ids, ledger, manifest, sources, suggestions
+from include import coverage, faults, ids, ledger, manifest, politeness, sources, suggestions
 
 log = logging.getLogger(__name__)
 
-MAX_BATCHES = 1000  # Airflow maps no task over more than 1,024
+MAX_BATCHES = 900  # Airflow maps no task over more than 1,024; the rest is for lists
 
 
 def plan_batches(
@@ -36,9 +36,15 @@ def plan_batches(
     configured = sources.read()
     budget = limit or configured.new_sources_per_run
     if manifest_path:
-        _import(Path(manifest_path), dry_run)
-        return batches_of(manifest.unread_addresses(budget), limit, batch_size, dry_run)
+        import_manifest(Path(manifest_path), dry_run)
+        return plan_unread(budget, batch_size, dry_run)
     return _plan_configured(configured, limit, budget, batch_size, dry_run)
+
+
+def plan_unread(limit: int | None = None, batch_size: int = 20, dry_run: bool = False) -> list[dict[str, Any]]:
+    """Batches of `limit` sources that are known from a manifest only; without it, as many as a run's budget."""
+    budget = limit or sources.read().new_sources_per_run
+    return batches_of(manifest.unread_addresses(budget), None, batch_size, dry_run)
 
 
 def _plan_configured(
@@ -51,12 +57,15 @@ def _plan_configured(
             case sources.Urls():
                 addresses += entry.urls
             case sources.Manifest():
-                _import(sources.SOURCES.parent / entry.path, dry_run)
+                import_manifest(sources.SOURCES.parent / entry.path, dry_run)
             case sources.Suggestions():
                 addresses += suggestions.take_open(budget, is_dry_run=dry_run)
     addresses += ledger.addresses_to_retry(faults.DUE, limit)
     addresses += manifest.unread_addresses(budget)
-    return batches_of(addresses, limit, batch_size, dry_run) + _listing_batches(configured, budget, dry_run)
+    batches = batches_of(addresses, limit, batch_size, dry_run)
+    if limit is not None:
+        budget = max(0, limit - len({ids.recording_url(url) for batch in batches for url in batch["urls"]}))
+    return batches + _listing_batches(configured, budget, dry_run)
 
 
 def _listing_batches(configured: sources.Sources, budget: int, dry_run: bool) -> list[dict[str, Any]]:
@@ -70,10 +79,15 @@ def _listing_batches(configured: sources.Sources, budget: int, dry_run: bool) ->
     ]
 
 
-def _import(path: Path, dry_run: bool) -> None:
-    """Take in a manifest. Raises ValueError if it is none."""
+def of_youtube(batches: list[dict[str, Any]], is_youtube: bool) -> list[dict[str, Any]]:
+    """Those batches that ask YouTube, or those that don't: each kind has an Airflow pool of its own."""
+    return [batch for batch in batches if (politeness.site(batch["urls"][0]) == "youtube") is is_youtube]
+
+
+def import_manifest(path: Path, dry_run: bool = False) -> dict[str, int]:
+    """Take in a manifest; its counts. Raises ValueError if the file can't be read."""
     try:
-        manifest.import_file(path, is_dry_run=dry_run)
+        return manifest.import_file(path, is_dry_run=dry_run)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"manifest {path.name}: {error}") from error
 
@@ -84,14 +98,13 @@ def batches_of(
     """Addresses in batches, those of one recording together; at most MAX_BATCHES."""
     by_recording: dict[str, list[str]] = defaultdict(list)
     for address in dict.fromkeys(addresses):
-        try:
-            recording = ids.parse_address(address).url
-        except ValueError:
-            recording = address  # to be refused where refusals are recorded
-        by_recording[recording].append(address)
+        by_recording[ids.recording_url(address)].append(address)
     recordings = list(by_recording.values())[:limit]
     batch_size = max(batch_size, -(-len(recordings) // MAX_BATCHES))
-    batches = [recordings[first : first + batch_size] for first in range(0, len(recordings), batch_size)]
+    batches = []
+    for is_youtube in (True, False):  # no batch waits for two sites
+        ones = [given for given in recordings if (politeness.site(given[0]) == "youtube") is is_youtube]
+        batches += [ones[first : first + batch_size] for first in range(0, len(ones), batch_size)]
     log.info("%d recordings to harvest, in %d batches", len(recordings), len(batches))
     shared = {"dry_run": dry_run, **({"is_retry": True} if is_retry else {})}
     return [{"urls": [url for recording in batch for url in recording], **shared} for batch in batches]

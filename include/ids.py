@@ -64,6 +64,14 @@ def parse_address(address: str) -> Stretch:
         raise ValueError(f"times {times[:100]!r} are not START,END in seconds") from None
 
 
+def recording_url(address: str) -> str:
+    """The recording's address in a given one, without times; what is no address stays as it is."""
+    try:
+        return parse_address(address).url
+    except ValueError:
+        return address
+
+
 def printable(address: str) -> str:
     """An address that is perhaps none, as text that the catalog can hold and that keeps no password."""
     plain = "".join(char if char.isprintable() else "\ufffd" for char in address)

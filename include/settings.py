@@ -26,6 +26,7 @@ LOOPBACK_SITES: dict[str, Any] = {
 }
 
 POOL_HARVEST = "harvest"
+POOL_YOUTUBE = "harvest_youtube"
 POOL_TRANSCODE = "transcode"
 
 # What every DAG's tasks get. Each step may be run again at any time, so a retry is always right unless a task says no.
@@ -94,6 +95,7 @@ class Settings(BaseSettings):
         """Airflow's pools: slots and description by name."""
         return {
             POOL_HARVEST: (self.harvest_slots, "Requests to other people's sites at one time"),
+            POOL_YOUTUBE: (self.harvest_slots, "Requests to YouTube at one time"),
             POOL_TRANSCODE: (self.transcode_slots, "Work that keeps a core busy"),
         }
 

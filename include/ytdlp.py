@@ -149,7 +149,7 @@ def extract(url: str, pace: Pace | None = None, limit: int | None = None) -> tup
     if not recordings and not listed:
         raise Fault("transient", "no recording is listed there, or not yet")
     if any(_is_live(entry) for entry in recordings):
-        raise Fault("transient", LIVE)
+        raise Fault("refused", LIVE)
     if len({entry["webpage_url"] for entry in recordings}) < len(recordings):
         # Several recordings on one page: only their own addresses tell them apart.
         recordings = [{**entry, "webpage_url": _media_url(entry)} for entry in recordings]
@@ -206,7 +206,7 @@ def download(url: str, folder: Path) -> Path:
 
     def refuse_live(info: dict[str, Any], **_: object) -> None:
         if _is_live(info):
-            raise Fault("transient", LIVE)
+            raise Fault("refused", LIVE)
 
     with _client(
         current.max_download_s,

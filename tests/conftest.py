@@ -120,6 +120,7 @@ class Web:
         self.answers: dict[str, tuple[int, str, bytes]] = {}
         self.headers: dict[str, dict[str, str]] = {}
         self.agents: list[str] = []
+        self.cookies: list[str] = []
         self.drip_s = 0.0
         self.drops_after: dict[str, int] = {}
 
@@ -127,6 +128,7 @@ class Web:
             def do_GET(self) -> None:
                 web.requests.append(self.path)
                 web.agents.append(self.headers.get("User-Agent", ""))
+                web.cookies += self.headers.get_all("Cookie", [])
                 web.is_open.wait(20)
                 status, content_type, body = web.answers.get(self.path, (404, "text/plain", b""))
                 self.send_response(status)

@@ -206,7 +206,7 @@ def test_a_recording_that_became_a_live_stream_is_not_waited_for(web: Web) -> No
     url = web.add("talk.m3u8", f"{part}#EXT-X-ENDLIST\n", content_type="application/vnd.apple.mpegurl")
     harvest.harvest_batch([url])
     web.add("talk.m3u8", part, content_type="application/vnd.apple.mpegurl")
-    assert run() == {"failed": 1}
+    assert run() == {"rejected": 1}
     assert ytdlp.LIVE in clips()[0]["reason"]
 
 
