@@ -265,3 +265,26 @@ def test_a_harvest_killed_twenty_times_leaves_the_same_rows(web: Web, pipeline: 
         sql(f"truncate catalog.{table} cascade")
     harvest.harvest_batch(given)
     assert rows() == after_kills
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_server_that_hangs_is_tried_again_later(web: Web) -> None:
+    settings.configure(**settings.current().model_dump() | {"download_timeout_s": 0.3})
+    url = web.add("talk.mp4", b"\0" * 100)
+    web.is_open.clear()
+    assert harvest.harvest_batch([url]) == {"transient": 1}
+    web.is_open.set()
+
+
+MPD = """<?xml version="1.0"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT12S">
+<Period><AdaptationSet mimeType="audio/mp4" contentType="audio"><Representation id="a" bandwidth="64000"
+codecs="mp4a.40.2"><BaseURL>talk.m4a</BaseURL></Representation></AdaptationSet></Period></MPD>"""
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_dash_manifest_is_a_source_and_its_audio_comes_down(web: Web, recording) -> None:
+    web.add("talk.m4a", recording("talk.m4a", 12))
+    url = web.add("talk.mpd", MPD, content_type="application/dash+xml")
+    assert harvest.harvest_batch([f"{url}#t=1,3"]) == {"new_sources": 1, "new_clips": 1}
+    assert transcode.transcode_batch(transcode.plan_batches()[0]) == {"ready": 1}
