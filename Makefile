@@ -18,6 +18,9 @@ setup: .venv/.installed  ## Create .venv and install the pinned packages
 	PATH="$(CURDIR)/$(BIN):$$PATH" uv pip install --quiet --python $(BIN)/python -r requirements.txt -r requirements-dev.txt -c constraints.txt
 	touch $@
 
+bench: setup  ## Measure everything in benchmarks/ (minutes; on an idle machine)
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
+
 demo: setup  ## Run all four DAGs on the samples, through a real Airflow
 	@$(BIN)/python -m local.demo
 

@@ -13,16 +13,19 @@ the recording is cut into clips. Several stretches of one recording are several 
 
 **When it fails**: a bad address never fails the run; it is counted in `summarize`'s log by its class, and the reason
 stands in the ledger (`./oe status --refused`, the page "Open Empathic", table `catalog.clip_attempt`):
-`gone` (removed), `refused` (private, age gate, not licensed here), `unsupported` (no address, or nothing there that
-yt-dlp knows), `quota` (the site wants us to slow down; tried again later), `transient` (network, 5xx; tried again
-later), `broken` (yt-dlp's extractor: upgrade yt-dlp). A red run is a fault of ours: the catalog can't be reached, or
-`include/sources.yaml` is malformed; the task's log says which.
+`gone` (removed, private), `refused` (age gate, geo block, our own filters), `unsupported` (no address, or a site that
+is not on the list of allowed extractors), `quota` (the site wants us to slow down: its breaker opens, the rest of the
+batch is counted as `waiting` and goes on by itself), `transient` (network, 5xx; tried again later, each wait twice the
+last), `broken` (yt-dlp's extractor: tried again once another yt-dlp is installed). The nightly run takes along
+whatever is due; **Retry** takes only that, or all of one class. A red run is a fault of ours: the catalog can't be
+reached, or `include/sources.yaml` is malformed; the task's log says which.
 """
 
 from airflow.sdk import Param, TriggerRule, dag, task
 
-from include import assets, funnel, harvest
-from include.settings import DAG_DEFAULTS, POOL_HARVEST
+from include import assets, funnel, harvest, harvest_plan
+from include.faults import DUE, RETRYABLE
+from include.settings import DAG_DEFAULTS, POOL_HARVEST, POOL_YOUTUBE
 
 
 @dag(
@@ -41,23 +44,43 @@ from include.settings import DAG_DEFAULTS, POOL_HARVEST
             title="Addresses",
             description="One a line, perhaps with #t=START,END. None: those of include/sources.yaml.",
         ),
+        "manifest": Param(
+            None,
+            type=["null", "string"],
+            title="Manifest",
+            description="Path, on the worker, of a CSV of clips as AudioSet and VGGSound have it.",
+        ),
         "limit": Param(None, type=["null", "integer"], minimum=1, title="Limit", description="Recordings at most."),
         "batch_size": Param(
             20, type="integer", minimum=1, maximum=500, title="Batch size", description="Recordings a task."
+        ),
+        "retry": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, DUE, *RETRYABLE],
+            title="Retry",
+            description="Only what failed: what is due, or all of a class.",
         ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Read metadata, write nothing."),
     },
 )
 def harvest_clips():
     """Plan, harvest in parallel batches, sum up, announce."""
-    batches = task(harvest.plan_batches)(
+    batches = task(harvest_plan.plan_batches)(
         urls="{{ params.urls }}",
         limit="{{ params.limit }}",
         batch_size="{{ params.batch_size }}",
         dry_run="{{ params.dry_run }}",
+        retry="{{ params.retry }}",
+        manifest_path="{{ params.manifest }}",
     )
-    counts = task(harvest.harvest_batch, pool=POOL_HARVEST).expand_kwargs(batches)
-    summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(counts)
+    counts = [
+        task(harvest.harvest_batch, task_id=name, pool=pool).expand_kwargs(
+            task(harvest_plan.of_youtube, task_id=f"plan_{name}")(batches, is_youtube)
+        )
+        for name, pool, is_youtube in (("harvest_youtube", POOL_YOUTUBE, True), ("harvest_batch", POOL_HARVEST, False))
+    ]
+    summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(*counts)
     task(assets.announce, outlets=[assets.CANDIDATES])(assets.CANDIDATES.name, summary)
 
 

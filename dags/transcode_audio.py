@@ -15,12 +15,15 @@ nothing: what it had not finished is due again.
 **When it fails**: a bad recording never fails the run; `summarize` counts clips by what became of them.
 `rejected`: the recording can't give this clip; the reason stands in `catalog.clip.reason` (`./oe clip show CLIP_ID`).
 `failed`: the download failed in a way that may pass; tried again after `retry_at`. `gone`: no longer there.
+`waiting_sources`: their site wants us to slow down; the next run takes them. **Retry** takes only what failed: what is
+due, or all of one class, rejected clips included (`broken`, after an upgrade).
 A red task is a fault of ours: no catalog, a full disk, no ffmpeg; its log says which. Then clear the task.
 """
 
 from airflow.sdk import Param, TriggerRule, dag, task
 
 from include import assets, funnel, transcode
+from include.faults import DUE, RETRYABLE
 from include.settings import DAG_DEFAULTS, POOL_TRANSCODE
 
 
@@ -37,13 +40,23 @@ from include.settings import DAG_DEFAULTS, POOL_TRANSCODE
         "batch_minutes": Param(
             120, type="integer", minimum=1, maximum=6000, title="Batch size", description="Minutes of audio a task."
         ),
+        "retry": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, DUE, *RETRYABLE],
+            title="Retry",
+            description="Only what failed: what is due, or all of a class.",
+        ),
         "dry_run": Param(False, type="boolean", title="Dry run", description="Say what is due, do nothing."),
     },
 )
 def transcode_audio():
     """Plan, transcode in parallel batches, sum up, announce."""
     batches = task(transcode.plan_batches)(
-        limit="{{ params.limit }}", batch_minutes="{{ params.batch_minutes }}", dry_run="{{ params.dry_run }}"
+        limit="{{ params.limit }}",
+        batch_minutes="{{ params.batch_minutes }}",
+        dry_run="{{ params.dry_run }}",
+        retry="{{ params.retry }}",
     )
     counts = task(transcode.transcode_batch, pool=POOL_TRANSCODE).expand(source_ids=batches)
     summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(counts)

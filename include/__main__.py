@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from include import catalog, settings
+from include.faults import DUE, RETRYABLE
 
 DONE, REFUSED = 0, 1
 OUTCOMES_REFUSED = ("rejected", "refused", "gone", "broken", "unsupported", "failed", "quota", "transient")
@@ -130,27 +131,48 @@ def migrate() -> None:
     show({"applied": catalog.migrate()})
 
 
+RETRY = click.option(
+    "--retry",
+    type=click.Choice((DUE, *RETRYABLE)),
+    help="Only what failed: what is due, or all of a class.",
+)
+
+
 @main.command()
 @click.option("--url", "urls", multiple=True, metavar="URL", help="A recording's address, perhaps with #t=START,END.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many recordings.")
+@RETRY
+@click.option("--manifest", type=click.Path(exists=True, dir_okay=False), help="Take in the clips that a CSV names.")
 @click.option("--dry-run", is_flag=True, help="Read metadata, write nothing.")
-def harvest(urls: tuple[str, ...], limit: int | None, dry_run: bool) -> None:
-    """Take in recordings: those given, else those of include/sources.yaml."""
+def harvest(urls: tuple[str, ...], limit: int | None, retry: str | None, manifest: str | None, dry_run: bool) -> None:
+    """Take in recordings: those given, else those of include/sources.yaml and all that are due."""
     from include import harvest as harvesting
+    from include import harvest_plan
 
+    if sum(map(bool, (urls, retry, manifest))) > 1:
+        raise click.UsageError("--url, --retry and --manifest exclude each other")
     catalog.migrate()
-    counts = total(harvesting.harvest_batch(**batch) for batch in harvesting.plan_batches(urls, limit, dry_run=dry_run))
+    try:
+        imported = harvest_plan.import_manifest(Path(manifest), dry_run) if manifest else {}
+        if manifest:
+            batches = harvest_plan.plan_unread(limit, dry_run=dry_run)
+        else:
+            batches = harvest_plan.plan_batches(urls, limit, dry_run=dry_run, retry=retry)
+    except ValueError as error:
+        show({"refused": str(error)}, refused=True)
+    counts = total([imported, *(harvesting.harvest_batch(**batch) for batch in batches)])
     show(counts, refused=has_refusals(counts))
 
 
 @main.command()
 @click.option("--limit", type=click.IntRange(1), help="At most so many sources.")
-def transcode(limit: int | None) -> None:
+@RETRY
+def transcode(limit: int | None, retry: str | None) -> None:
     """Download, cut and encode the clips that are due."""
     from include import transcode as transcoding
 
     catalog.migrate()
-    counts = total(transcoding.transcode_batch(batch) for batch in transcoding.plan_batches(limit))
+    counts = total(transcoding.transcode_batch(batch) for batch in transcoding.plan_batches(limit, retry=retry))
     show(counts, refused=has_refusals(counts))
 
 
@@ -305,7 +327,7 @@ def clip() -> None:
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw its source into this .svg or .png.")
 def show_clip(clip_id: str, plot: Path | None) -> None:
     """Everything known of the clip CLIP_ID; a picture of its source, which is downloaded again for that."""
-    from include import audio, funnel, source_plot, ytdlp
+    from include import audio, faults, funnel, source_plot
 
     catalog.migrate()
     known = funnel.clip(clip_id)
@@ -314,7 +336,7 @@ def show_clip(clip_id: str, plot: Path | None) -> None:
     if plot is not None:
         try:
             source_plot.save(clip_id, plot)
-        except (ytdlp.Fault, audio.Undecodable) as error:
+        except (faults.Fault, audio.Undecodable) as error:
             show({"refused": str(error)}, refused=True)
     show(known)
 

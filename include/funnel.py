@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from include import catalog
@@ -10,10 +11,13 @@ from include import catalog
 log = logging.getLogger(__name__)
 
 
-def summarize(results: Iterable[dict[str, int]]) -> dict[str, int]:
-    """Add up what a run's batches counted, and log it and where the funnel now stands."""
+def summarize(*results: Iterable[dict[str, int]] | None) -> dict[str, int]:
+    """Add up what a run's batches counted, and log it and where the funnel now stands.
+
+    A mapped task that had nothing to do gives None.
+    """
     counts: Counter[str] = Counter()
-    for result in results:
+    for result in chain.from_iterable(batch or () for batch in results):
         counts.update(result)
     log.info("this run: %s", ", ".join(f"{n} {name}" for name, n in sorted(counts.items())) or "nothing was due")
     log.info("the catalog: %s", ", ".join(f"{n} {name}" for name, n in read()["funnel"].items()))

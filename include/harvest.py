@@ -9,20 +9,23 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include import catalog, ids, settings, ytdlp
+from include import catalog, ids, ledger, politeness, selection, settings, sources, suggestions, ytdlp
+from include.faults import Fault
+from include.sources import Filters
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
-SOURCES = Path(__file__).parent / "sources.yaml"
 MAX_LIST_DEPTH = 3  # a channel lists its playlists, a playlist its videos
 MAX_DURATION_S = 1e6
+END_SLACK_S = 0.5  # a page announces a length that is a little off
+MAX_LISTED = 5000  # entries of one channel or feed that one run looks at
 
 # What of yt-dlp's metadata is kept in `source.info`; the rest is large, short-lived or nobody's business.
 INFO_FIELDS = (
@@ -32,156 +35,201 @@ INFO_FIELDS = (
 )  # fmt: skip
 
 
-def configured_urls() -> list[str]:
-    """The addresses in `include/sources.yaml`. Raises ValueError if the file is not of its form."""
-    import yaml
+@dataclass
+class _Job:
+    """What all addresses of a batch share."""
 
-    content = yaml.safe_load(SOURCES.read_text(encoding="utf-8"))
-    urls = content.get("urls") if isinstance(content, dict) else None
-    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-        raise ValueError(f"{SOURCES.name}: expected one key, `urls`, with a list of addresses")
-    return urls
+    connection: "Connection[catalog.Row]"
+    is_dry_run: bool
+    is_retry: bool
+    aim: dict[str, list[str]]
+    n_left: int | None  # new sources that may still be listed
+    filters: Filters
 
-
-def plan_batches(
-    urls: Sequence[str] | None = None, limit: int | None = None, batch_size: int = 20, dry_run: bool = False
-) -> list[dict[str, Any]]:
-    """Arguments of harvest_batch() for parallel work: addresses, those of one recording together.
-
-    Without `urls`, those of `sources.yaml`. `limit` is a number of recordings. At most 1,000 batches: Airflow
-    maps no task over more than 1,024.
-    """
-    by_recording: dict[str, list[str]] = defaultdict(list)
-    for address in urls or configured_urls():
-        try:
-            recording = ids.parse_address(address).url
-        except ValueError:
-            recording = address  # to be refused where refusals are recorded
-        by_recording[recording].append(address)
-    recordings = list(by_recording.values())[:limit]
-    batch_size = max(batch_size, -(-len(recordings) // 1000))
-    batches = [recordings[first : first + batch_size] for first in range(0, len(recordings), batch_size)]
-    log.info("%d recordings to harvest, in %d batches", len(recordings), len(batches))
-    return [{"urls": [url for recording in batch for url in recording], "dry_run": dry_run} for batch in batches]
+    def pace(self, url: str) -> None:
+        """Wait for the site's turn before a request."""
+        politeness.wait_turn(self.connection, url)
 
 
-def harvest_batch(urls: Sequence[str], dry_run: bool = False) -> dict[str, int]:
+def harvest_batch(
+    urls: Sequence[str],
+    dry_run: bool = False,
+    is_retry: bool = False,
+    aim: dict[str, list[str]] | None = None,
+    budget: int | None = None,
+) -> dict[str, int]:
     """Harvest some addresses, each on its own: one that fails is recorded with its class and reason.
 
+    With `is_retry` those known as refused are asked again. `aim` is what the addresses are listed for, as kept in
+    `source.aim`; `budget` is how many new sources may be taken from lists.
+
     Returns counts. What became of the addresses: `new_sources` and `known_sources` (a page may hold several),
-    `lists` (whose entries are counted besides), `skipped` (known to be final or not due yet), and one count for
-    each class of fault. What came of the sources: `new_clips`, and `to_cut` when they are decoded.
-    With `dry_run` metadata is read and nothing is written.
+    `lists` (whose entries are counted besides), `skipped` (known to be final or not due yet), `waiting` (their site
+    wants us to slow down: untouched), and one count for each class of fault. What came of the sources: `new_clips`,
+    and `to_cut` when they are decoded. With `dry_run` metadata is read and nothing is written.
     """
     counts: Counter[str] = Counter()
     stretches: dict[str, list[ids.Stretch]] = defaultdict(list)
-    for address in urls:
-        try:
-            stretch = _parse(address)
-        except ytdlp.Fault as fault:
-            counts += _take_fault(_for_ledger(address), fault, dry_run)
-        else:
-            stretches[stretch.url].append(stretch)
-    for n_done, (url, wanted) in enumerate(stretches.items(), 1):
-        counts += _harvest_address(url, wanted, dry_run)
-        log.info("%d of %d addresses: %s", n_done, len(stretches), dict(counts))
+    with catalog.connect() as connection:
+        job = _Job(connection, dry_run, is_retry, aim or {}, budget, sources.read().filters)
+        for address in urls:
+            try:
+                stretch = _parse(address)
+            except Fault as fault:
+                counts += _take_fault(job, ids.printable(address), [ids.printable(address)], fault)
+            else:
+                stretches[stretch.url].append(stretch)
+        for n_done, (url, wanted) in enumerate(stretches.items(), 1):
+            counts += _harvest_address(job, url, wanted)
+            log.info("%d of %d addresses: %s", n_done, len(stretches), dict(counts))
+        if not dry_run:
+            suggestions.settle(connection)
     return dict(counts)
 
 
 def _parse(address: str) -> ids.Stretch:
-    """What an address means. Raises ytdlp.Fault if it means nothing, or a stretch that can be no clip."""
+    """What an address means. Raises Fault if it means nothing, or a stretch that can be no clip."""
+    if re.fullmatch(ytdlp.SEARCH, address):
+        return ids.Stretch(address)
     try:
         stretch = ids.parse_address(address)
     except ValueError as error:
-        raise ytdlp.Fault("unsupported", str(error)) from None
+        raise Fault("unsupported", str(error)) from None
     try:
         if stretch.window_ms is not None:
             ids.check_window(*stretch.window_ms)
     except ValueError as error:
-        raise ytdlp.Fault("refused", str(error)) from None
+        raise Fault("refused", str(error)) from None
     return stretch
 
 
-def _for_ledger(address: str) -> str:
-    """An address that is none, as text that the catalog can hold and that keeps no password."""
-    printable = "".join(char if char.isprintable() else "\ufffd" for char in address)
-    return re.sub(r"//[^/@]*@", "//…@", printable)[:500]
-
-
-def _take_fault(url: str, fault: ytdlp.Fault, dry_run: bool) -> Counter[str]:
+def _take_fault(job: _Job, url: str, given: list[str], fault: Fault) -> Counter[str]:
     """Record and count a fault, unless the ledger holds it as final already."""
-    if _known_refusal(url) is not None:
+    if not job.is_retry and ledger.known_refusal(job.connection, url) is not None:
         return Counter(skipped=1)
     log.warning("%s: %s: %s", url, fault.fault_class, fault)
-    if not dry_run:
-        with catalog.connect() as connection:
-            retry_after_s = None if fault.is_final else settings.current().retry_after_s
-            _record(connection, url, fault.fault_class, str(fault), retry_after_s=retry_after_s)
+    if not job.is_dry_run:
+        if fault.fault_class == "quota":
+            politeness.open_breaker(job.connection, url, str(fault))
+        ledger.record(job.connection, "harvest", url, fault, given=given)
+        if fault.is_final:
+            state = "gone" if fault.fault_class == "gone" else "rejected"
+            reason = f"{fault.fault_class}: {fault}"
+            catalog.run(job.connection, "refuse_unread_source", url=url, state=state, reason=reason)
+        job.connection.commit()
     return Counter({fault.fault_class: 1})
 
 
-def _known_refusal(url: str) -> catalog.Row | None:
-    """The ledger's word on an address that is not to be asked again, or not yet."""
-    with catalog.connect() as connection:
-        known = catalog.row(connection, "select_known_url", url=url)
-    return None if known is None or known["outcome"] == "ok" or known["is_due"] else known
-
-
-def _harvest_address(url: str, stretches: list[ids.Stretch], dry_run: bool, depth: int = 0) -> Counter[str]:
+def _harvest_address(job: _Job, url: str, stretches: list[ids.Stretch], depth: int = 0) -> Counter[str]:
     """Harvest one address, and what it lists, with all stretches that were asked of it; faults are recorded."""
-    known = _known_refusal(url)
+    given = [stretch.address_at(url) for stretch in stretches]
+    known = None if job.is_retry else ledger.known_refusal(job.connection, url)
     if known is not None:
         log.info("%s: skipped, known as %s: %s", url, known["outcome"], known["message"])
+        if not job.is_dry_run and known["next_try_at"] is not None:
+            ledger.keep_for_later(job.connection, url, given, known["next_try_at"], known["message"])
         return Counter(skipped=1)
     try:
-        return _harvest_recording(url, stretches, dry_run, depth)
-    except ytdlp.Fault as fault:
-        return _take_fault(url, fault, dry_run)
+        return _harvest_recording(job, url, stretches, depth)
+    except politeness.SiteClosed as closed:
+        return _put_back(job, url, given, closed)
+    except Fault as fault:
+        if isinstance(fault.__cause__, politeness.SiteClosed):
+            return _put_back(job, url, given, fault.__cause__)
+        return _take_fault(job, url, given, fault)
+    finally:
+        job.connection.commit()
 
 
-def _harvest_recording(url: str, stretches: list[ids.Stretch], dry_run: bool, depth: int) -> Counter[str]:
-    """Harvest an address that may be asked. Raises ytdlp.Fault."""
-    with catalog.connect() as connection:
-        sources = catalog.rows(connection, "select_sources_at", url=url)
+def _put_back(job: _Job, url: str, given: list[str], closed: politeness.SiteClosed) -> Counter[str]:
+    """Leave an address untouched until its site may be asked again."""
+    log.info("%s: waits until %s: %s", url, closed.until, closed)
+    if not job.is_dry_run:
+        ledger.keep_for_later(job.connection, url, given, closed.until, str(closed))
+    return Counter(waiting=1)
+
+
+def _harvest_recording(job: _Job, url: str, stretches: list[ids.Stretch], depth: int) -> Counter[str]:
+    """Harvest an address that may be asked. Raises Fault."""
+    connection = job.connection
+    known = catalog.rows(connection, "select_sources_at", url=url)
+    connection.commit()
     counts: Counter[str] = Counter()
-    is_known = bool(sources)
-    if not is_known:
-        recordings, listed = ytdlp.extract(url)
-        sources = [_source_row(info) for info in recordings]
-        counts += _harvest_list(listed, stretches, dry_run, depth + 1)
-    if dry_run:
-        counts["known_sources" if is_known else "new_sources"] += len(sources)
+    if known:
+        counts["known_sources"] += len(known)
+        for source in known:
+            counts += _insert_stretches(job, source, stretches)
         return counts
-    with catalog.connect() as connection:
-        for source in sources:
-            is_new = not is_known and _upsert_source(connection, source)
-            counts["new_sources" if is_new else "known_sources"] += 1
-            for stretch in stretches:
-                counts += _insert_clips(connection, source, stretch)
-        if not is_known:
-            _record(connection, url, "ok", source_ids=[source["source_id"] for source in sources])
+    politeness.check_open(connection, url)
+    recordings, listed = ytdlp.extract(url, job.pace, MAX_LISTED)
+    counts += _harvest_list(job, listed, stretches, depth + 1)
+    taken = []
+    for info in recordings:
+        row = {**_source_row(info), "aim": job.aim}
+        refusal = selection.refusal(row, job.filters)
+        if refusal is None:
+            taken.append({**row, "captions": info.get("captions")})
+        elif row["url"] == url:
+            raise Fault("refused", refusal)
+        else:
+            counts += _take_fault(job, row["url"], [row["url"]], Fault("refused", refusal))
+    if job.is_dry_run:
+        counts["new_sources"] += len(taken)
+        return counts
+    with connection.transaction():
+        for source in taken:
+            counts["new_sources" if _upsert_source(connection, source) else "known_sources"] += 1
+            counts += _insert_stretches(job, source, stretches)
+        ledger.record(connection, "harvest", url, source_ids=[source["source_id"] for source in taken])
+        politeness.close_breaker(connection, url)
     return counts
 
 
-def _harvest_list(listed: list[str], stretches: list[ids.Stretch], dry_run: bool, depth: int) -> Counter[str]:
-    """Harvest what an address lists: each entry on its own. Raises ytdlp.Fault if lists list lists without end."""
+def _insert_stretches(job: _Job, source: catalog.Row, stretches: list[ids.Stretch]) -> Counter[str]:
+    """Candidates of what was asked of a source; what lies past its end is refused."""
+    counts: Counter[str] = Counter()
+    if job.is_dry_run:
+        return counts
+    for stretch in stretches:
+        window_ms, duration_s = stretch.window_ms, source["duration_s"]
+        if window_ms is not None and duration_s is not None and window_ms[1] > (duration_s + END_SLACK_S) * 1000:
+            reason = f"the clip ends at {window_ms[1] / 1000:g} s, past the end at {duration_s:.2f} s"
+            given = stretch.address_at(source["url"])
+            if ledger.known_refusal(job.connection, given) is None:
+                ledger.record(job.connection, "harvest", given, Fault("refused", reason), given=[given])
+                catalog.run(job.connection, "reject_clip", reason=reason,
+                            clip_id=ids.clip_id(source["source_id"], *window_ms))  # fmt: skip
+            counts["refused"] += 1
+        else:
+            counts += _insert_clips(job.connection, source, stretch)
+    return counts
+
+
+def _harvest_list(job: _Job, listed: list[str], stretches: list[ids.Stretch], depth: int) -> Counter[str]:
+    """Harvest what an address lists: each entry on its own. Raises Fault if lists list lists without end."""
     if not listed:
         return Counter()
     if depth > MAX_LIST_DEPTH:
-        raise ytdlp.Fault("refused", f"a list within {MAX_LIST_DEPTH} other lists")
+        raise Fault("refused", f"a list within {MAX_LIST_DEPTH} other lists")
     counts = Counter(lists=1)
     for address in dict.fromkeys(listed):
+        if job.n_left is not None and job.n_left <= 0:
+            log.info("the budget is spent; the rest of the list is left for the next run")
+            break
         try:
             url = _parse(address).url
-        except ytdlp.Fault as fault:
-            counts += _take_fault(_for_ledger(address), fault, dry_run)
+        except Fault as fault:
+            found = _take_fault(job, ids.printable(address), [ids.printable(address)], fault)
         else:
-            counts += _harvest_address(url, stretches, dry_run, depth)
+            found = _harvest_address(job, url, stretches, depth)
+            if job.n_left is not None:
+                job.n_left -= found["new_sources"]
+        counts += found
     return counts
 
 
 def _source_row(info: dict[str, Any]) -> catalog.Row:
-    """The `source` row of one recording's metadata. Raises ytdlp.Fault if its address is none."""
+    """The `source` row of one recording's metadata. Raises Fault if its address is none."""
     info = _clean(info)
     url = _parse(info["webpage_url"]).url
     extractor = str(info.get("extractor_key") or "generic")
@@ -225,10 +273,18 @@ def _duration_s(value: object) -> float | None:
 
 
 def _upsert_source(connection: "Connection[catalog.Row]", source: catalog.Row) -> bool:
-    """Write a source's row; whether it is a new one."""
+    """Write a source's row, and its captions; whether it is a new one."""
     from psycopg.types.json import Jsonb
 
-    written = catalog.row(connection, "upsert_source", **{**source, "info": Jsonb(source["info"])})
+    captions = source["captions"]
+    columns = {name: value for name, value in source.items() if name != "captions"}
+    catalog.run(connection, "reopen_unread_clips", source_id=source["source_id"])
+    written = catalog.row(
+        connection, "upsert_source", **{**columns, "info": Jsonb(source["info"]), "aim": Jsonb(source["aim"])}
+    )
+    if captions:
+        kept = {**captions, "lines": Jsonb(captions["lines"])}
+        catalog.run(connection, "upsert_caption", source_id=source["source_id"], **kept)
     return bool(written and written["is_new"])
 
 
@@ -274,25 +330,3 @@ def cut_windows(duration_s: float) -> list[tuple[int, int]]:
     n_clips = max(1, round(duration_s / current.clip_target_s), math.ceil(duration_s * 1000 / ids.MAX_CLIP_MS))
     n_edges = min(n_clips, current.max_clips_per_source) + 1
     return list(pairwise(int(duration_s * 1000 * i / n_clips) for i in range(n_edges)))
-
-
-def _record(
-    connection: "Connection[catalog.Row]",
-    url: str,
-    outcome: str,
-    message: str | None = None,
-    source_ids: Sequence[str] = (),
-    retry_after_s: float | None = None,
-) -> None:
-    """Write a try into the ledger; without `retry_after_s` it is the last."""
-    catalog.run(
-        connection,
-        "insert_attempt",
-        stage="harvest",
-        url=url,
-        source_ids=list(source_ids),
-        clip_id=None,
-        outcome=outcome,
-        message=message,
-        retry_after_s=retry_after_s,
-    )

@@ -34,6 +34,11 @@ class Stretch:
             return None
         return round(self.start_s * 1000), round(self.end_s * 1000)
 
+    def address_at(self, url: str) -> str:
+        """`url` with this stretch's times, as an address is given."""
+        window_ms = self.window_ms
+        return url if window_ms is None else f"{url}#t={window_ms[0] / 1000:g},{window_ms[1] / 1000:g}"
+
 
 def parse_address(address: str) -> Stretch:
     """The recording's address and the times that a given address carries.
@@ -57,6 +62,20 @@ def parse_address(address: str) -> Stretch:
         return Stretch(url, _seconds(start or "0"), _seconds(end))
     except ValueError:
         raise ValueError(f"times {times[:100]!r} are not START,END in seconds") from None
+
+
+def recording_url(address: str) -> str:
+    """The recording's address in a given one, without times; what is no address stays as it is."""
+    try:
+        return parse_address(address).url
+    except ValueError:
+        return address
+
+
+def printable(address: str) -> str:
+    """An address that is perhaps none, as text that the catalog can hold and that keeps no password."""
+    plain = "".join(char if char.isprintable() else "\ufffd" for char in address)
+    return re.sub(r"//[^/@]*@", "//…@", plain)[:500]
 
 
 def _seconds(text: str) -> float:

@@ -5,11 +5,12 @@ Airflow Connections instead: `open_empathic_catalog` names the catalog's server,
 `open_empathic_pseudonyms` is the key of the annotators' pseudonyms.
 """
 
+import json
 import os
 import sys
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# What only the demo and tests set: this machine's own web servers, at any pace, read as any page on the web is.
+LOOPBACK_SITES: dict[str, Any] = {
+    "egress_allowed_hosts": ["127.0.0.1"],
+    "allowed_extractors": ["youtube.*", "generic", "html5"],
+    "site_requests_per_minute": 0,
+    "site_downloads_per_minute": 0,
+}
+
 POOL_HARVEST = "harvest"
+POOL_YOUTUBE = "harvest_youtube"
 POOL_TRANSCODE = "transcode"
 
 # What every DAG's tasks get. Each step may be run again at any time, so a retry is always right unless a task says no.
@@ -69,6 +79,19 @@ class Settings(BaseSettings):
     decode_cpu_s: float = Field(900.0, description="CPU time of one ffmpeg process.")
     decode_memory_bytes: int = Field(2 * 1024**3, description="Address space of one ffmpeg process.")
     retry_after_s: float = Field(3600.0, description="First wait after a fault that may pass; doubles each time.")
+    retry_cap_s: float = Field(14 * 86400.0, description="Longest wait between two tries.")
+    max_download_s: float = Field(3600.0, description="Wall clock of one download.")
+    max_metadata_bytes: int = Field(64 * 1024**2, description="Of all pages that one recording's metadata takes.")
+    metadata_timeout_s: float = Field(180.0, description="Wall clock of reading one recording's metadata.")
+    allowed_extractors: tuple[str, ...] = Field(
+        ("youtube.*",), description="JSON list of patterns: which of yt-dlp's extractors strangers' addresses reach."
+    )
+    egress_allowed_hosts: frozenset[str] = Field(
+        frozenset(), description="JSON list of numeric hosts or host:port, not public, to harvest from; for tests."
+    )
+    site_requests_per_minute: float = Field(60.0, description="To one site, by all workers together; 0: no limit.")
+    site_downloads_per_minute: float = Field(12.0, description="From one site, by all workers together; 0: no limit.")
+    breaker_s: float = Field(1800.0, description="A site that wants us to slow down is left alone; doubles each time.")
 
     min_raters: int = Field(3, description="Annotators a clip needs to be released.")
     shard_samples: int = Field(1000, description="Samples in a full shard, at most.")
@@ -103,6 +126,7 @@ class Settings(BaseSettings):
         """Airflow's pools: slots and description by name."""
         return {
             POOL_HARVEST: (self.harvest_slots, "Requests to other people's sites at one time"),
+            POOL_YOUTUBE: (self.harvest_slots, "Requests to YouTube at one time"),
             POOL_TRANSCODE: (self.transcode_slots, "Work that keeps a core busy"),
         }
 
@@ -152,6 +176,12 @@ def configure(**overrides: Any) -> Settings:
     return _current
 
 
+def as_environment(*names: str) -> dict[str, str]:
+    """The current values of some settings as variables, for a child process to start with."""
+    chosen = current().model_dump(mode="json", include=set(names))
+    return {f"OPEN_EMPATHIC_{name.upper()}": json.dumps(value) for name, value in chosen.items()}
+
+
 def airflow_connection_url(conn_id: str) -> str | None:
     """URL of an Airflow Connection, where Airflow runs this process and knows it; else None."""
     connection = _airflow_connection(conn_id)
@@ -178,6 +208,28 @@ def _airflow_connection(conn_id: str) -> Any:
         return Connection.get(conn_id)
     except (AirflowNotFoundException, AirflowRuntimeError):
         return None
+
+
+def harvest_connection() -> dict[str, Any]:
+    """Secrets of the harvest: extra of the Airflow Connection `open_empathic_harvest`.
+
+    Keys: `cookies` (text of a Netscape cookie file), `proxy` (URL), `extractor_args` (yt-dlp's, {extractor: {name:
+    [value]}}). Empty where Airflow does not run this process or knows no such Connection.
+    """
+    if "airflow.sdk" not in sys.modules:
+        return {}
+    return dict(_airflow_extra("open_empathic_harvest"))
+
+
+@cache
+def _airflow_extra(conn_id: str) -> dict[str, Any]:
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
+
+    try:
+        return dict(Connection.get(conn_id).extra_dejson)
+    except (AirflowNotFoundException, AirflowRuntimeError):
+        return {}
 
 
 def process_environment(**overrides: str) -> dict[str, str]:

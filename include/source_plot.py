@@ -16,7 +16,7 @@ STATE_COLOURS = {"ready": BLUE, "rejected": ORANGE}
 def save(clip_id: str, path: Path) -> None:
     """Write the picture of a clip's source to `path`, whose ending names the format (.svg, .png).
 
-    The recording is downloaded and decoded again: nothing of it but its clips is kept. Raises ytdlp.Fault or
+    The recording is downloaded and decoded again: nothing of it but its clips is kept. Raises faults.Fault or
     audio.Undecodable if that fails, KeyError if no clip has this id.
     """
     with catalog.connect() as connection:

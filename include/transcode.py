@@ -13,7 +13,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from include import audio, catalog, fingerprint, measures, settings, speech, store, workfolder, ytdlp
+from include import (
+    audio,
+    catalog,
+    faults,
+    fingerprint,
+    ledger,
+    measures,
+    politeness,
+    settings,
+    speech,
+    store,
+    workfolder,
+    ytdlp,
+)
+from include.faults import Fault
 from include.harvest import cut_windows, insert_clips
 
 if TYPE_CHECKING:
@@ -35,15 +49,21 @@ class Cut:
     measures: dict[str, Any]
 
 
-def plan_batches(limit: int | None = None, batch_minutes: float = 120, dry_run: bool = False) -> list[list[str]]:
+def plan_batches(
+    limit: int | None = None, batch_minutes: float = 120, dry_run: bool = False, retry: str | None = None
+) -> list[list[str]]:
     """Ids of the sources with clips that are due, oldest first, in batches of about `batch_minutes` of audio.
 
+    `retry` leaves out what was never tried: `due` takes whatever failed and is due again, a class of fault takes all
+    that ended in it, due or not. Raises ValueError if it is neither.
     `limit` is a number of sources. At most 1,000 batches, which grow for it. With `dry_run` the sources are logged,
     and there is no batch. Clears away what killed workers left.
     """
     workfolder.clear_abandoned()
     with catalog.connect() as connection:
-        due = catalog.rows(connection, "select_due_sources", limit=limit)
+        due = _due_sources(connection, limit, retry)
+        if dry_run:
+            connection.rollback()
     lengths_s = {row["source_id"]: row["duration_s"] or UNKNOWN_S for row in due}
     total_s = sum(lengths_s.values())
     batches = _batches(lengths_s, max(batch_minutes * 60, total_s / MAX_BATCHES))
@@ -65,6 +85,15 @@ def _batches(lengths_s: dict[str, float], batch_s: float) -> list[list[str]]:
         batches.setdefault(min(int(begun_s / batch_s), MAX_BATCHES - 1), []).append(source_id)
         begun_s += length_s
     return list(batches.values())
+
+
+def _due_sources(connection: "Connection[catalog.Row]", limit: int | None, retry: str | None) -> list[catalog.Row]:
+    """Sources to transcode; see plan_batches()."""
+    if retry is not None:
+        ledger.check_retry(retry)
+    if retry in (None, faults.DUE):
+        return catalog.rows(connection, "select_due_sources", limit=limit, only_retries=retry is not None)
+    return catalog.rows(connection, "reopen_clips", fault_class=retry, limit=limit)
 
 
 def transcode_batch(source_ids: Sequence[str]) -> dict[str, int]:
@@ -103,17 +132,24 @@ def _transcode_source(source_id: str) -> tuple[Counter[str], float]:
             return Counter(busy_sources=1), 0.0
         with workfolder.folder() as folder:
             try:
+                with catalog.connect() as pacing:
+                    politeness.wait_turn(pacing, source["url"], "download")
                 recording = audio.decode(ytdlp.download(source["url"], folder))
-            except ytdlp.Fault as fault:
+            except politeness.SiteClosed as closed:
+                log.info("%s: waits until %s: %s", source_id, closed.until, closed)
+                return Counter(waiting_sources=1), 0.0
+            except Fault as fault:
                 log.warning("%s: %s: %s", source_id, fault.fault_class, fault)
+                if fault.fault_class == "quota":
+                    politeness.open_breaker(connection, source["url"], str(fault))
                 return _put_off(connection, source, fault), 0.0
             except audio.Undecodable as error:
                 log.warning("%s: rejected: %s", source_id, error)
-                _record(connection, source, "broken", str(error))
+                _record(connection, source, Fault("broken", str(error)))
                 return _refuse(connection, source, str(error)), 0.0
             if recording.warning:
                 log.warning("%s: %s", source_id, recording.warning)
-            _record(connection, source, "ok", recording.warning)
+            _record(connection, source, None)
             earlier = fingerprint.claim(source_id, recording.fingerprint)
             if earlier is not None:
                 log.warning("%s: rejected: the same recording as %s", source_id, earlier)
@@ -216,9 +252,9 @@ def _reject(connection: "Connection[catalog.Row]", clip_id: str, reason: str) ->
     return Counter(rejected=1)
 
 
-def _put_off(connection: "Connection[catalog.Row]", source: catalog.Row, fault: ytdlp.Fault) -> Counter[str]:
+def _put_off(connection: "Connection[catalog.Row]", source: catalog.Row, fault: Fault) -> Counter[str]:
     """Note that a source could not be had: for good, or until a later try. Counts of its clips by state."""
-    retry_at = _record(connection, source, fault.fault_class, str(fault), is_final=fault.is_final)
+    retry_at = _record(connection, source, fault)
     if fault.is_final and fault.fault_class != "gone":
         return _refuse(connection, source, f"{fault.fault_class}: {fault}")
     state = "gone" if fault.is_final else "failed"
@@ -247,24 +283,6 @@ def _refuse(connection: "Connection[catalog.Row]", source: catalog.Row, reason: 
     return Counter(rejected=n_clips) if n_clips else Counter(refused_sources=1)
 
 
-def _record(
-    connection: "Connection[catalog.Row]",
-    source: catalog.Row,
-    outcome: str,
-    message: str | None,
-    *,
-    is_final: bool = True,
-) -> object:
+def _record(connection: "Connection[catalog.Row]", source: catalog.Row, fault: Fault | None) -> Any:
     """Write a try into the ledger; when the next one is due, None for never."""
-    written = catalog.row(
-        connection,
-        "insert_attempt",
-        stage="transcode",
-        url=source["url"],
-        source_ids=[source["source_id"]],
-        clip_id=None,
-        outcome=outcome,
-        message=message,
-        retry_after_s=None if is_final else settings.current().retry_after_s,
-    )
-    return written and written["next_try_at"]
+    return ledger.record(connection, "transcode", source["url"], fault, source_ids=[source["source_id"]])

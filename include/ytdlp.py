@@ -1,99 +1,46 @@
-"""yt-dlp, kept on a short lead: metadata, downloads, and what its failures mean.
+"""yt-dlp, kept on a short lead: metadata and downloads.
 
-Nothing here touches the catalog.
+Nothing here touches the catalog. Addresses come from strangers: yt-dlp loads only the extractors that the settings
+name, no plugins, no configuration, connects to public addresses only, and has no ffmpeg, which would fetch by itself.
 """
 
+import io
 import logging
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from include import settings
+from include import captions, egress, settings
+from include.faults import Fault, classify, one_line
 
 log = logging.getLogger(__name__)
 
-FaultClass = Literal["gone", "refused", "quota", "transient", "broken", "unsupported"]
 LIVE = "a live stream, no recording yet"
-FINAL: frozenset[FaultClass] = frozenset({"gone", "refused", "unsupported", "broken"})
-
-# Only where an exception has no type or status that says it: yt-dlp words what a site answered.
-MESSAGE_CLASSES: tuple[tuple[str, FaultClass], ...] = (
-    (r"http error 429|too many requests|not a bot|sign in to confirm", "quota"),
-    (r"private video|video unavailable|been removed|terminated|no longer available", "gone"),
-    (r"age.restricted|members.only|\bdrm\b|not available in your country|live event", "refused"),
-    (r"unsupported url", "unsupported"),
-    (r"timed out|connection (reset|refused|aborted)|downloaded \d+ bytes, expected|content too short", "transient"),
-)
-
-
-class Fault(Exception):
-    """Why a recording could not be had: its class decides what follows, its message is for people."""
-
-    def __init__(self, fault_class: FaultClass, message: str) -> None:
-        super().__init__(message)
-        self.fault_class = fault_class
-
-    @property
-    def is_final(self) -> bool:
-        """Whether trying again would give the same."""
-        return self.fault_class in FINAL
-
-
-def classify(error: BaseException) -> Fault:
-    """The class of what yt-dlp raised: by type and HTTP status, by wording only where there is neither."""
-    from yt_dlp.networking.exceptions import HTTPError, TransportError
-    from yt_dlp.utils import ExtractorError, GeoRestrictedError, UnsupportedError, UserNotLive
-
-    if isinstance(error, Fault):
-        return error
-    message = _message(error)
-    exc_info = getattr(error, "exc_info", None)
-    cause = exc_info[1] if exc_info and exc_info[1] is not None else error
-    if isinstance(cause, ExtractorError) and isinstance(cause.cause, HTTPError | TransportError):
-        cause = cause.cause
-    match cause:
-        case HTTPError(status=404 | 410):
-            return Fault("gone", message)
-        case HTTPError(status=429):
-            return Fault("quota", message)
-        case HTTPError(status=status) if status >= 500 or status == 408:
-            return Fault("transient", message)
-        case HTTPError():
-            return Fault("refused", message)
-        case TransportError():
-            return Fault("transient", message)
-        case UnsupportedError():
-            return Fault("unsupported", message)
-        case GeoRestrictedError() | UserNotLive():
-            return Fault("refused", message)
-    for pattern, fault_class in MESSAGE_CLASSES:
-        if re.search(pattern, message, re.IGNORECASE):
-            return Fault(fault_class, message)
-    return Fault("broken", message)
-
-
-def _message(error: BaseException) -> str:
-    """What an error says, in one line without yt-dlp's trimmings; its type, if it says nothing."""
-    plain = re.sub(r"^\s*ERROR:\s*(\[[^\]]+\] )?", "", re.sub(r"\x1b\[[0-9;]*m", "", str(error)))
-    lines = [line for line in plain.splitlines() if line.strip()]
-    return lines[0].strip()[:500] if lines else type(error).__name__
+CHUNK_BYTES = 1 << 16
+SEARCH = r"ytsearch(date)?[0-9]{1,3}:[^\x00-\x1f]{1,200}"  # what yt-dlp takes for a search
+Pace = Callable[[str], None]  # called with the address before each request; may sleep, may raise Fault
 
 
 class _QuietLogger:
     """yt-dlp's own talk, at debug level: what failed is raised as well, and reported once, by who catches it."""
 
     def debug(self, message: str) -> None:
-        """What yt-dlp prints."""
-        log.debug("yt-dlp: %s", message)
+        """What yt-dlp prints. Nothing of it is logged while a proxy or cookies are in use: it may show them."""
+        if not settings.harvest_connection():
+            log.debug("yt-dlp: %s", message)
 
     warning = error = debug
 
 
 def _options() -> dict[str, Any]:
-    """What every call of yt-dlp gets. The API reads no configuration file; plugins, cookies and cache stay off."""
+    """What every call of yt-dlp gets. The API reads no configuration file; plugins and cache stay off.
+
+    Cookies, proxy and player options come from an Airflow Connection's extra, and stay in memory.
+    """
     current = settings.current()
+    secret = settings.harvest_connection()
     return {
         "quiet": True,
         "no_warnings": True,
@@ -101,49 +48,128 @@ def _options() -> dict[str, Any]:
         "logger": _QuietLogger(),
         "cachedir": False,
         "enable_file_urls": False,
+        "allowed_extractors": list(current.allowed_extractors),
         "geo_bypass": False,
         "socket_timeout": current.download_timeout_s,
         "retries": 2,
+        "fragment_retries": 2,
         "extractor_retries": 1,
-        "ffmpeg_location": current.ffmpeg_path,
+        "skip_unavailable_fragments": False,
+        "ffmpeg_location": "/no/ffmpeg",
+        "external_downloader": {"default": "native"},
+        "hls_prefer_native": True,
         "format": "bestaudio/best",
+        **({"cookiefile": io.StringIO(secret["cookies"])} if secret.get("cookies") else {}),
+        **({"proxy": secret["proxy"]} if secret.get("proxy") else {}),
+        **({"extractor_args": secret["extractor_args"]} if secret.get("extractor_args") else {}),
     }
 
 
 @contextmanager
-def _client(**options: Any) -> Iterator[Any]:
-    """A yt-dlp without plugins; whatever is raised in the block becomes a Fault."""
-    import yt_dlp
+def _client(timeout_s: float, max_bytes: int, pace: Pace | None = None, **options: Any) -> Iterator[Any]:
+    """A guarded yt-dlp; whatever is raised in the block becomes a Fault."""
     from yt_dlp.globals import plugin_dirs
 
     plugin_dirs.value = []
-    with yt_dlp.YoutubeDL({**_options(), **options}) as client:
-        try:
+    try:
+        with egress.guard(timeout_s, max_bytes) as guard, _guarded_class()({**_options(), **options}) as client:
+            client.guard, client.pace = guard, pace
             yield client
-        except Exception as error:  # an extractor's own bugs come as any type; classify() names them
-            raise classify(error) from error
+    except Exception as error:  # an extractor's own bugs come as any type; classify() names them
+        raise classify(error) from error
 
 
-def extract(url: str) -> tuple[list[dict[str, Any]], list[str]]:
+@cache
+def _guarded_class() -> Any:
+    """YoutubeDL whose requests keep the pace and whose answers are metered."""
+    import yt_dlp
+
+    class Guarded(yt_dlp.YoutubeDL):  # type: ignore[misc]
+        """See above."""
+
+        guard: egress.Guard
+        pace: Pace | None
+
+        def urlopen(self, req: Any) -> Any:
+            """One request. Raises what yt-dlp raises, and Fault by the pace."""
+            if self.pace is not None:
+                self.pace(req if isinstance(req, str) else req.url)
+            answer = super().urlopen(req)
+            answer.read = _metered(answer.read, self.guard)
+            return answer
+
+    return Guarded
+
+
+def _metered(read: Callable[..., bytes], guard: egress.Guard) -> Callable[..., bytes]:
+    """A response's read() that counts: an endless answer ends at the limit, not with the memory."""
+
+    def read_metered(amount: int | None = None) -> bytes:
+        if amount is not None:
+            block = read(amount)
+            guard.count(len(block))
+            return block
+        blocks = []
+        while block := read(CHUNK_BYTES):
+            guard.count(len(block))
+            blocks.append(block)
+        return b"".join(blocks)
+
+    return read_metered
+
+
+def extract(url: str, pace: Pace | None = None, limit: int | None = None) -> tuple[list[dict[str, Any]], list[str]]:
     """What is at `url`: metadata of the recordings that stand there themselves, and addresses that it lists.
 
-    A playlist's or feed's entries come as addresses, so that each can fail on its own. Nothing is downloaded.
-    Raises Fault.
+    `captions` in the metadata is what _captions() gives.
+
+    A playlist's or feed's entries come as addresses, so that each can fail on its own; of a long one the first
+    `limit`. `url` may be one of yt-dlp's searches (`ytsearch20:words`). Nothing is downloaded. Raises Fault.
     """
     from yt_dlp.utils import unsmuggle_url
 
-    with _client(extract_flat="in_playlist", skip_download=True) as client:
+    current = settings.current()
+    options = {"playlistend": limit} if limit else {}
+    with _client(
+        current.metadata_timeout_s,
+        current.max_metadata_bytes,
+        pace,
+        extract_flat="in_playlist",
+        skip_download=True,
+        writesubtitles=True,
+        writeautomaticsub=True,
+        **options,
+    ) as client:
         entries = _flatten(client.sanitize_info(client.extract_info(url, download=False)))
+        for entry in entries:
+            if not _is_live(entry):
+                entry["captions"] = _captions(client, entry)
     listed = [unsmuggle_url(entry["url"])[0] for entry in entries if entry.get("_type") in ("url", "url_transparent")]
     recordings = [entry for entry in entries if entry.get("_type", "video") == "video"]
     if not recordings and not listed:
         raise Fault("transient", "no recording is listed there, or not yet")
     if any(_is_live(entry) for entry in recordings):
-        raise Fault("transient", LIVE)
+        raise Fault("refused", LIVE)
     if len({entry["webpage_url"] for entry in recordings}) < len(recordings):
         # Several recordings on one page: only their own addresses tell them apart.
         recordings = [{**entry, "webpage_url": _media_url(entry)} for entry in recordings]
     return recordings, listed
+
+
+def _captions(client: Any, info: dict[str, Any]) -> dict[str, Any] | None:
+    """A recording's captions: `language`, `is_automatic`, `lines`; None if it has none that can be read.
+
+    A recording is worth having without them, so that their faults are only logged.
+    """
+    track = captions.choose(info)
+    if track is None:
+        return None
+    try:
+        lines = captions.lines(client.urlopen(track.url).read().decode("utf-8", "replace"), track.extension)
+    except Exception as error:
+        log.warning("captions not read: %s", one_line(error))
+        return None
+    return {"language": track.language, "is_automatic": track.is_automatic, "lines": lines} if lines else None
 
 
 def _flatten(info: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -170,7 +196,8 @@ def download(url: str, folder: Path) -> Path:
     Success is what is on disk, not what yt-dlp returns: it skips a file over its size limit without a word.
     Raises Fault.
     """
-    max_bytes = settings.current().max_download_bytes
+    current = settings.current()
+    max_bytes = current.max_download_bytes
 
     def check(progress: dict[str, Any]) -> None:
         """A server that announces no length is stopped while it sends."""
@@ -179,9 +206,11 @@ def download(url: str, folder: Path) -> Path:
 
     def refuse_live(info: dict[str, Any], **_: object) -> None:
         if _is_live(info):
-            raise Fault("transient", LIVE)
+            raise Fault("refused", LIVE)
 
     with _client(
+        current.max_download_s,
+        max_bytes,
         noplaylist=True,
         playlist_items="1",
         outtmpl={"default": str(folder / "source.%(ext)s")},

@@ -211,10 +211,13 @@ def show_samples(folder: Path, manifest: dict[str, Any], n_samples: int = 3) -> 
 @click.command()
 def main() -> None:
     """Run the four DAGs on the samples, through a real Airflow."""
+    settings.configure(**settings.LOOPBACK_SITES)
     started_at = time.monotonic()
     click.echo("Starting Postgres and Airflow …")
     try:
         with serving(SAMPLES, site_port()) as site, running_stack() as started:
+            if not started.get("egress_allowed_hosts"):
+                raise DemoError("Airflow runs without leave to harvest from this machine: 'make down', then try again")
             click.echo(f"Airflow is at {started['url']}, user admin, password {stack.password()}")
             airflow = Airflow(started["url"], stack.password())
             airflow.wait_for_dags({"harvest_clips", "transcode_audio", "merge_annotations", "publish_release"})

@@ -190,12 +190,15 @@ def up() -> dict[str, Any]:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "local.stack", "supervise", str(port)],
             cwd=settings.ROOT,
-            env=settings.process_environment(PYTHONPATH=str(settings.ROOT)),
+            env=settings.process_environment(
+                PYTHONPATH=str(settings.ROOT), **settings.as_environment(*settings.LOOPBACK_SITES)
+            ),
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    started = {"pid": supervisor.pid, "url": f"http://127.0.0.1:{port}"}
+    allowed = sorted(settings.current().egress_allowed_hosts)
+    started = {"pid": supervisor.pid, "url": f"http://127.0.0.1:{port}", "egress_allowed_hosts": allowed}
     (run_folder() / "stack.json").write_text(json.dumps(started), encoding="utf-8")
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:

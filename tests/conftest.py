@@ -8,6 +8,7 @@ import mimetypes
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,6 +36,14 @@ MEASURES = json.dumps(
         "snr_db": 31.0, "bandwidth_hz": 8000, "dc_offset": 0.0, "n_channels": 2, "has_distinct_channels": False,
     }
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loopback_sites() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.LOOPBACK_SITES.items():
+            patch.setenv(f"OPEN_EMPATHIC_{name.upper()}", json.dumps(value))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +118,7 @@ def site(tmp_path: Path) -> Iterator[str]:
 class Web:
     """A web server on 127.0.0.1 that answers as it is told to, 404 otherwise, and notes what it was asked for.
 
-    While `is_open` is clear, answers wait.
+    While `is_open` is clear, answers wait; with `drip_s` they come a byte at a time.
     """
 
     def __init__(self) -> None:
@@ -118,19 +127,36 @@ class Web:
         self.is_open = Event()
         self.is_open.set()
         self.answers: dict[str, tuple[int, str, bytes]] = {}
+        self.headers: dict[str, dict[str, str]] = {}
+        self.agents: list[str] = []
+        self.cookies: list[str] = []
+        self.drip_s = 0.0
+        self.drops_after: dict[str, int] = {}
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 web.requests.append(self.path)
+                web.agents.append(self.headers.get("User-Agent", ""))
+                web.cookies += self.headers.get_all("Cookie", [])
                 web.is_open.wait(20)
                 status, content_type, body = web.answers.get(self.path, (404, "text/plain", b""))
                 self.send_response(status)
                 self.send_header("Content-Type", content_type)
                 if status != 200 or not self.path.startswith("/endless"):
                     self.send_header("Content-Length", str(len(body)))
+                for name, value in web.headers.get(self.path, {}).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 with contextlib.suppress(ConnectionError):
-                    self.wfile.write(body)
+                    if self.path in web.drops_after:
+                        self.wfile.write(body[: web.drops_after[self.path]])
+                        self.close_connection = True
+                    elif web.drip_s:
+                        for n in range(len(body)):
+                            self.wfile.write(body[n : n + 1])
+                            time.sleep(web.drip_s)
+                    else:
+                        self.wfile.write(body)
 
             def log_message(self, *args: Any) -> None:
                 pass

@@ -230,3 +230,25 @@ def test_without_a_venv_the_script_says_make_setup(tmp_path: Path) -> None:
     done = subprocess.run([tmp_path / "oe", "status"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert f"run 'make setup' in {tmp_path}" in done.stderr
+
+
+def test_a_manifest_is_taken_in_and_says_what_it_refused(
+    oe: Oe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from include import ytdlp
+
+    def extract(url: str, *options: Any) -> Any:
+        return [{"webpage_url": url, "extractor_key": "Youtube", "id": url[-11:], "duration": 60}], []
+
+    monkeypatch.setattr(ytdlp, "extract", extract)
+    path = tmp_path / "clips.csv"
+    path.write_text("-aaaaaaaaaa,0,10,laughing\n-aaaaaaaaaa,20,30,crying\nshort,1,2\n")
+    result = oe("harvest", "--manifest", str(path))
+    assert json.loads(result.output) == {
+        "manifest_rows": 3, "new_sources": 1, "new_clips": 2, "refused": 1, "known_sources": 1,
+    }  # fmt: skip
+    assert result.exit_code == 1
+    assert oe("harvest", "--retry", "refused").exit_code == 1
+    assert oe("harvest", "--retry", "gone").exit_code == 2
+    assert oe("harvest", "--retry", "due", "--manifest", str(path)).exit_code == 2
+    assert json.loads(oe("transcode", "--retry", "transient").output) == {}

@@ -232,7 +232,7 @@ def test_image_requirement_is_the_version_tested_here(line: str) -> None:
 
 def test_pools_are_the_ones_the_dags_name() -> None:
     pools = {command[2] for command in airflow_commands() if command[:2] == ["pools", "set"]}
-    assert pools == {settings.POOL_HARVEST, settings.POOL_TRANSCODE}
+    assert pools == {settings.POOL_HARVEST, settings.POOL_YOUTUBE, settings.POOL_TRANSCODE}
 
 
 def test_airflow_loads_its_executor_and_knows_every_command(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_each_asset_is_announced_once(parsed: dict) -> None:
 
 def test_work_that_needs_a_scarce_thing_runs_in_its_pool(parsed: dict) -> None:
     pools = {name: task["pool"] for dag in parsed["dags"].values() for name, task in dag["tasks"].items()}
-    assert pools["harvest_batch"] == "harvest"
+    assert (pools["harvest_batch"], pools["harvest_youtube"]) == ("harvest", "harvest_youtube")
     assert pools["transcode_batch"] == pools["build_shards"] == "transcode"
 
 

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from conftest import RATE_HZ, Web, chirp, sql
 
-from include import harvest, ids, settings, source_plot, store, transcode, ytdlp
+from include import faults, harvest, ids, settings, source_plot, store, transcode, ytdlp
 
 Recording = Callable[..., Path]
 
@@ -57,6 +57,7 @@ def run() -> dict[str, int]:
 def make_due() -> None:
     sql("update catalog.clip set retry_at = now() - interval '1 second' where retry_at is not null")
     sql("update catalog.source set retry_at = now() - interval '1 second' where retry_at is not null")
+    sql("update catalog.site set open_until = now()")
 
 
 @pytest.fixture
@@ -173,7 +174,7 @@ def test_a_source_that_is_down_is_tried_again_later(web: Web, talk: str) -> None
         web.add("talk.m4a", status=status)
         assert run() == {"failed": 1}
         waits_s = sql("select extract(epoch from retry_at - now())::float as wait_s from catalog.clip")[0]["wait_s"]
-        assert waits_s == pytest.approx(wait_s, abs=60)
+        assert 0.75 * wait_s - 60 < waits_s <= wait_s
         assert due() == []
         assert transcode.transcode_batch([ids.source_id(talk)]) == {"busy_sources": 1}
         make_due()
@@ -210,7 +211,7 @@ def test_a_recording_over_the_limit_is_refused(web: Web, recording: Recording, p
 def test_a_download_is_stopped_at_the_limit(web: Web, tmp_path: Path) -> None:
     url = web.add("endless.wav", bytes(2**22), content_type="audio/wav")
     settings.configure(**settings.current().model_dump() | {"max_download_bytes": 2**20})
-    with pytest.raises(ytdlp.Fault, match="over 1048576 bytes"):
+    with pytest.raises(faults.Fault, match="over 1048576 bytes"):
         ytdlp.download(url, tmp_path)
     assert sum(path.stat().st_size for path in tmp_path.glob("source*")) < 2**22
 
@@ -220,7 +221,7 @@ def test_a_recording_that_became_a_live_stream_is_not_waited_for(web: Web) -> No
     url = web.add("talk.m3u8", f"{part}#EXT-X-ENDLIST\n", content_type="application/vnd.apple.mpegurl")
     harvest.harvest_batch([url])
     web.add("talk.m3u8", part, content_type="application/vnd.apple.mpegurl")
-    assert run() == {"failed_sources": 1}
+    assert run() == {"refused_sources": 1}
     messages = sql("select message from catalog.clip_attempt where stage = 'transcode'")
     assert ytdlp.LIVE in messages[0]["message"]
 

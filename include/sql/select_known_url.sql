@@ -1,10 +1,9 @@
--- What the ledger's newest word on a URL is: its outcome, and when it may be tried again.
+-- What the ledger's newest word on a URL is, and whether it may be tried again: its time has come, or it broke an
+-- extractor that was renewed meanwhile.
 select
     outcome,
     message,
     next_try_at,
-    next_try_at is not null and next_try_at <= now() as is_due
-from catalog.clip_attempt
-where stage = 'harvest' and url = %(url)s
-order by attempt_id desc
-limit 1
+    coalesce(next_try_at <= now(), outcome = 'broken' and tool_version is distinct from %(tool_version)s) as is_due
+from catalog.address
+where url = %(url)s

@@ -26,6 +26,16 @@ from (
     where outcome <> 'ok'
     union all
     select
+        'address',
+        url,
+        outcome,
+        message,
+        next_try_at,
+        coalesce(tried_at, next_try_at)
+    from catalog.address
+    where outcome = 'waiting'
+    union all
+    select
         'source',
         source.source_id,
         case when source.refusal is null then 'failed' else 'refused' end,

@@ -14,6 +14,15 @@ from (
 where outcome <> 'ok'
 union all
 select
+    'address',
+    url,
+    outcome,
+    message,
+    next_try_at
+from catalog.address
+where outcome = 'waiting'
+union all
+select
     'source',
     source_id,
     case when refusal is null then 'failed' else 'refused' end,

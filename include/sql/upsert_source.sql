@@ -1,10 +1,10 @@
 -- A source is known by its id; where it is now and what its page says may have changed.
 insert into catalog.source
-(source_id, url, title, channel, speaker_group, duration_s, licence, language, info)
+(source_id, url, title, channel, speaker_group, duration_s, licence, language, info, aim)
 values
 (
     %(source_id)s, %(url)s, %(title)s, %(channel)s, %(speaker_group)s, %(duration_s)s, %(licence)s,
-    %(language)s, %(info)s
+    %(language)s, %(info)s, %(aim)s
 )
 on conflict (source_id) do update
     set url = excluded.url,
@@ -13,5 +13,8 @@ on conflict (source_id) do update
         duration_s = coalesce(excluded.duration_s, source.duration_s),
         licence = excluded.licence,
         language = coalesce(excluded.language, source.language),
-        info = excluded.info
+        info = excluded.info,
+        aim = case when source.aim = '{}' then excluded.aim else source.aim end,
+        refusal = case when source.is_unread then null else source.refusal end,
+        is_unread = false
 returning xmax = 0 as is_new

@@ -1,0 +1,13 @@
+-- A source from a manifest whose metadata can't be had: its clips end with it, and get the reason.
+with
+refused as (
+    update catalog.source
+    set refusal = %(reason)s
+    where url = %(url)s and is_unread
+    returning source_id
+)
+
+update catalog.clip
+set state = %(state)s, reason = %(reason)s, retry_at = null
+from refused
+where clip.source_id = refused.source_id and clip.state in ('candidate', 'failed')

@@ -1,0 +1,290 @@
+"""What yt-dlp raises and what it keeps quiet about, by the real yt-dlp; and that nothing gets lost on the way."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Web, sql
+
+from include import harvest, harvest_plan, settings, transcode, ytdlp
+from include.faults import Fault
+from include.settings import ROOT, process_environment
+
+TUBE = "https://faketube.test"
+
+
+@pytest.fixture
+def tube(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site that no network has: its extractor raises whatever the id of a video says."""
+    from yt_dlp.extractor.common import InfoExtractor
+    from yt_dlp.networking.exceptions import HTTPError, TransportError
+    from yt_dlp.utils import ExtractorError, UserNotLive
+
+    class Answer:
+        url, reason, headers = TUBE, "", {}
+
+        def __init__(self, status: int) -> None:
+            self.status = status
+
+        def close(self) -> None:
+            pass
+
+    class FakeTubeIE(InfoExtractor):
+        _VALID_URL = r"https?://faketube\.test/(?P<id>[\w-]+)"
+
+        def _real_extract(self, url: str) -> dict[str, Any]:
+            name = self._match_id(url)
+            if name == "list":
+                names = ["good1", "removed", "bug", "geo", "good2"]
+                return self.playlist_result([self.url_result(f"{TUBE}/{n}", FakeTubeIE, n) for n in names], name)
+            match name:
+                case "removed":
+                    raise ExtractorError("This video has been removed by the uploader", expected=True)
+                case "private":
+                    raise ExtractorError("Private video. Sign in if you've been granted access", expected=True)
+                case "terminated":
+                    raise ExtractorError("The account associated with it has been terminated", expected=True)
+                case "geo":
+                    self.raise_geo_restricted(countries=["AT"])
+                case "age":
+                    raise ExtractorError("Sign in to confirm your age", expected=True)
+                case "drm":
+                    self.report_drm(name)
+                case "members":
+                    raise ExtractorError("Join this channel to get access to members-only content", expected=True)
+                case "live":
+                    raise UserNotLive(video_id=name)
+                case "bot":
+                    raise ExtractorError("Sign in to confirm you\u2019re not a bot", expected=True)
+                case "login":
+                    self.raise_login_required()
+                case "bug":
+                    raise KeyError("streamingData")
+                case "moved":
+                    raise ExtractorError("Unable to extract player version")
+                case "network":
+                    raise ExtractorError("Unable to download page", cause=TransportError("reset"))
+                case "noformats":
+                    self.raise_no_formats("No video formats found", expected=True)
+                case _ if name.startswith("http"):
+                    raise ExtractorError("Unable to download page", cause=HTTPError(Answer(int(name[4:]))))
+            return {"id": name, "title": name, "duration": 20, "url": f"{TUBE}/media/{name}.mp3", "ext": "mp3"}
+
+    guarded = ytdlp._guarded_class()
+
+    class WithFakeTube(guarded):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.add_info_extractor(FakeTubeIE())
+            self._ies = {"FakeTube": self._ies.pop("FakeTube"), **self._ies}
+
+    monkeypatch.setattr(ytdlp, "_guarded_class", lambda: WithFakeTube)
+
+
+CLASSES = {
+    "removed": "gone", "private": "gone", "terminated": "gone", "http404": "gone", "http410": "gone",
+    "geo": "refused", "age": "refused", "drm": "refused", "members": "refused", "login": "refused", "live": "refused",
+    "http403": "refused", "http451": "refused",
+    "bot": "quota", "http429": "quota",
+    "network": "transient", "http500": "transient", "http503": "transient",
+    "bug": "broken", "moved": "broken", "noformats": "broken",
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("tube")
+@pytest.mark.parametrize("name", CLASSES)
+def test_each_fault_of_an_extractor_has_its_class(name: str) -> None:
+    assert harvest.harvest_batch([f"{TUBE}/{name}"]) == {CLASSES[name]: 1}
+    [row] = sql("select * from catalog.clip_attempt")
+    assert (row["next_try_at"] is not None) == (CLASSES[name] in ("quota", "transient"))
+    assert row["message"]
+
+
+@pytest.mark.usefixtures("tube")
+def test_dead_entries_never_end_a_playlist() -> None:
+    counts = harvest.harvest_batch([f"{TUBE}/list"])
+    assert counts == {"lists": 1, "new_sources": 2, "new_clips": 4, "gone": 1, "broken": 1, "refused": 1}
+
+
+def hls(*parts: str) -> str:
+    lines = "".join(f"#EXTINF:2.0,\n{part}\n" for part in parts)
+    return f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n{lines}#EXT-X-ENDLIST\n"
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_download_that_yt_dlp_calls_a_success_is_looked_at(web: Web, recording, tmp_path: Path) -> None:
+    """Too large, empty, cut short: yt-dlp returns as if all were well, or with an error that has no cause."""
+    settings.configure(**settings.current().model_dump() | {"max_download_bytes": 5000})
+    large = web.add("large.m4a", recording("talk.m4a", 10))
+    short = web.add("short.mp4", b"\0\0\0\x20ftypisom" + bytes(900), content_type="video/mp4")
+    web.drops_after["/short.mp4"] = 100
+    holed = web.add("holed.m3u8", hls("one.ts", "two.ts"), content_type="application/vnd.apple.mpegurl")
+    web.add("one.ts", b"\x47" * 188)
+    for url, fault_class in ((large, "refused"), (short, "transient"), (holed, "transient")):
+        folder = tmp_path / fault_class / url[-9:]
+        folder.mkdir(parents=True)
+        with pytest.raises(Fault) as raised:
+            ytdlp.download(url, folder)
+        assert (url, raised.value.fault_class) == (url, fault_class), str(raised.value)
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_two_files_of_one_base_name_are_two_sources(web: Web, recording) -> None:
+    media = recording("talk.mp3", 2)
+    urls = [web.add(name, media) for name in ("talk.mp3", "other/talk.mp3")]
+    assert harvest.harvest_batch([f"{url}#t=0,1" for url in urls]) == {"new_sources": 2, "new_clips": 2}
+    assert transcode.transcode_batch(transcode.plan_batches()[0]) == {"ready": 2}
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_two_stretches_of_one_recording_are_two_files_though_the_server_knows_no_ranges(web: Web, recording) -> None:
+    url = web.add("talk.mp4", recording("talk.mp4", 5))
+    harvest.harvest_batch([f"{url}#t=0,2", f"{url}#t=2,4", f"{url}#t=40,45"])
+    assert transcode.transcode_batch(transcode.plan_batches()[0]) == {"ready": 2, "rejected": 1}
+    assert sql("select count(distinct audio_sha256) as n from catalog.clip")[0]["n"] == 2
+
+
+def every_kind(web: Web, media: Path) -> list[str]:
+    """Addresses of a site with every fault in it, but one that closes it."""
+    good = [web.add(f"good{n}.mp3", media) + "#t=0,1" for n in range(3)]
+    described = {
+        "@context": "https://schema.org",
+        "@type": "VideoObject",
+        "contentUrl": good[0][:-6],
+        "duration": "PT9S",
+    }
+    statuses = [web.add(f"status{status}.mp4", status=status) for status in (403, 404, 410, 451, 500, 503)]
+    cut_off = web.add("cut_off", "<html>" + "x" * 5000)
+    web.drops_after["/cut_off"] = 2000
+    inward = web.add("inward.mp4", status=302)
+    web.headers["/inward.mp4"] = {"Location": "http://127.0.0.2/"}
+    items = "".join(
+        f"<item><title>p</title><guid>{n}</guid><enclosure url='{url}' type='audio/mpeg'/></item>"
+        for n, url in enumerate((web.add("part.mp3", media), f"{web.url}/dead.mp3"))
+    )
+    return [
+        *good,
+        *statuses,
+        cut_off,
+        inward,
+        web.add("talk", f"<script type='application/ld+json'>{json.dumps(described)}</script>") + "#t=2,20",
+        web.add("about", "<html><body>About us</body></html>"),
+        web.add("empty.mp3"),
+        web.add("feed.rss", f"<rss version='2.0'><channel>{items}</channel></rss>", content_type="text/xml"),
+        web.add("whole.m3u8", hls("one.ts"), content_type="application/vnd.apple.mpegurl"),
+        good[1].replace("0,1", "1,40"),
+        "file:///etc/passwd",
+        "nonsense",
+    ]  # fmt: skip
+
+
+def outcomes() -> dict[str, str]:
+    """What became of each address: accepted, waiting (with a time), or refused (with a reason)."""
+    said = {}
+    for row in sql("select * from catalog.address"):
+        if row["outcome"] == "ok":
+            said[row["url"]] = "accepted"
+        elif row["next_try_at"] is not None:
+            said[row["url"]] = "waiting"
+        else:
+            assert row["message"], row
+            said[row["url"]] = "refused"
+    return said
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
+def test_each_input_of_a_faulty_site_is_accounted_for(web: Web, pipeline: settings.Settings, recording) -> None:
+    given = every_kind(web, recording("talk.mp3", 2))
+    busy = web.add("busy.mp4", status=429)
+    later = web.add("later.mp3", recording("talk.mp3", 2))
+    counts: dict[str, int] = {}
+    for batch in harvest_plan.plan_batches([*given, busy, later], batch_size=100):
+        counts = harvest.harvest_batch(**batch)
+    said = outcomes()
+    for address in [*given, busy, later]:
+        url = address.partition("#")[0]
+        assert url in said or address in said, address
+    assert f"{web.url}/dead.mp3" in said
+    assert {name: counts[name] for name in ("quota", "waiting", "lists")} == {"quota": 1, "waiting": 1, "lists": 1}
+    n_by_end = {end: list(said.values()).count(end) for end in ("accepted", "waiting", "refused")}
+    assert sum(n_by_end.values()) == len(said)
+    n_faults = sum(counts.get(name, 0) for name in ("gone", "refused", "unsupported", "broken"))
+    assert n_by_end["refused"] == n_faults
+    assert n_by_end["waiting"] == counts["transient"] + counts["quota"] + counts["waiting"]
+
+
+KILLED = """
+import json, sys
+from include import harvest, settings
+settings.configure(**json.loads(sys.argv[1]))
+print("ready", flush=True)
+print(harvest.harvest_batch(json.loads(sys.argv[2])))
+"""
+
+
+def rows() -> list[Any]:
+    """All that a harvest left, without times of day and ids that count tries."""
+    return [
+        sql("select source_id, url, title, duration_s, is_to_cut, is_cut, info from catalog.source order by 1"),
+        sql("select clip_id, source_id, start_ms, end_ms, state, reason from catalog.clip order by 1"),
+        sql("select url, outcome, message, given from catalog.address order by 1"),
+        sql("select url, outcome, message from catalog.clip_attempt order by 1, 2"),
+    ]
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
+def test_a_harvest_killed_twenty_times_leaves_the_same_rows(web: Web, pipeline: settings.Settings, recording) -> None:
+    given = every_kind(web, recording("talk.mp3", 2))
+    given += [web.add(f"more{n}.mp3", recording("talk.mp3", 2)) + "#t=0,1" for n in range(10)]
+    chance = random.Random(3)
+    keep = {"catalog_url", "store_url", "run", *settings.LOOPBACK_SITES}
+    configured = json.dumps(pipeline.model_dump(mode="json", include=keep))
+    for _ in range(20):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, configured, json.dumps(given)],
+            env=process_environment(PYTHONPATH=str(ROOT)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(chance.uniform(0, 1.2))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    harvest.harvest_batch(given)
+    after_kills = rows()
+    for table in ("clip", "source", "address", "clip_attempt"):
+        sql(f"truncate catalog.{table} cascade")
+    harvest.harvest_batch(given)
+    assert rows() == after_kills
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_server_that_hangs_is_tried_again_later(web: Web) -> None:
+    settings.configure(**settings.current().model_dump() | {"download_timeout_s": 0.3})
+    url = web.add("talk.mp4", b"\0" * 100)
+    web.is_open.clear()
+    assert harvest.harvest_batch([url]) == {"transient": 1}
+    web.is_open.set()
+
+
+MPD = """<?xml version="1.0"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT12S">
+<Period><AdaptationSet mimeType="audio/mp4" contentType="audio"><Representation id="a" bandwidth="64000"
+codecs="mp4a.40.2"><BaseURL>talk.m4a</BaseURL></Representation></AdaptationSet></Period></MPD>"""
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_dash_manifest_is_a_source_and_its_audio_comes_down(web: Web, recording) -> None:
+    web.add("talk.m4a", recording("talk.m4a", 12))
+    url = web.add("talk.mpd", MPD, content_type="application/dash+xml")
+    assert harvest.harvest_batch([f"{url}#t=1,3"]) == {"new_sources": 1, "new_clips": 1}
+    assert transcode.transcode_batch(transcode.plan_batches()[0]) == {"ready": 1}
