@@ -15,7 +15,7 @@ import webdataset
 from moto.server import ThreadedMotoServer
 
 from include import card, catalog, checks, labels, release, settings, shards, store
-from tests.conftest import agreed, annotation, merge, ready_clip, sql
+from tests.conftest import agreed, annotation, believe, merge, ready_clip, sql
 
 V1, V2, V3 = "2026.01.01", "2026.01.02", "2026.01.02.1"
 Files = dict[str, bytes]
@@ -134,7 +134,7 @@ def test_lengths_add_up_exactly(pipeline: settings.Settings, quick: None) -> Non
 def test_votes_are_published_under_pseudonyms(clip_ids: list[str], quick: None) -> None:
     merge([annotation(clip_ids[0], "rater-0", arousal=9), annotation(clip_ids[0], "rater-1", retracted=True)])
     merge([annotation(clip_ids[0], f"late-{n}") for n in range(2)])
-    sql("update catalog.annotator set state = 'blocked' where annotator_id = 'late-1'")
+    believe("late-1", state="blocked")
     labels.renew_all()
     release.build(V1)
     votes = parquet(V1, "votes.parquet")
