@@ -145,8 +145,11 @@ def _insert(
     file: str,
 ) -> int:
     """COPY rows into their staging table and from there into the catalog; how many were new."""
-    connection.execute(f"truncate staged_{kind}")
-    catalog.copy_in(connection, f"staged_{kind}", columns, (row.record(file) for row in rows))
+    from psycopg import sql
+
+    staged = f"staged_{kind}"
+    connection.execute(sql.SQL("truncate {}").format(sql.Identifier(staged)))
+    catalog.copy_in(connection, staged, columns, (row.record(file) for row in rows))
     return catalog.run(connection, f"merge_staged_{kind}s")
 
 

@@ -20,10 +20,12 @@ def record(
     *,
     source_ids: Sequence[str] = (),
     given: Sequence[str] = (),
+    note: str | None = None,
 ) -> Any:
     """Write a try that went well or ended in `fault`; when the next one is due, None for never.
 
-    `given`: what was asked of the address, with its times, to be asked again at the next try.
+    `given`: what was asked of the address, with its times, to be asked again at the next try. `note`: what a person
+    should know of a try that went well.
     """
     current = settings.current()
     written = catalog.row(
@@ -34,7 +36,7 @@ def record(
         source_ids=list(source_ids),
         clip_id=None,
         outcome="ok" if fault is None else fault.fault_class,
-        message=None if fault is None else str(fault),
+        message=note if fault is None else str(fault),
         tool_version=faults.tool_version(),
         given=list(given),
         retry_after_s=None if fault is None or fault.is_final else current.retry_after_s,

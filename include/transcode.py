@@ -149,7 +149,7 @@ def _transcode_source(source_id: str) -> tuple[Counter[str], float]:
                 return _refuse(connection, source, str(error)), 0.0
             if recording.warning:
                 log.warning("%s: %s", source_id, recording.warning)
-            _record(connection, source, None)
+            _record(connection, source, note=recording.warning)
             earlier = fingerprint.claim(source_id, recording.fingerprint)
             if earlier is not None:
                 log.warning("%s: rejected: the same recording as %s", source_id, earlier)
@@ -283,6 +283,8 @@ def _refuse(connection: "Connection[catalog.Row]", source: catalog.Row, reason: 
     return Counter(rejected=n_clips) if n_clips else Counter(refused_sources=1)
 
 
-def _record(connection: "Connection[catalog.Row]", source: catalog.Row, fault: Fault | None) -> Any:
+def _record(
+    connection: "Connection[catalog.Row]", source: catalog.Row, fault: Fault | None = None, note: str | None = None
+) -> Any:
     """Write a try into the ledger; when the next one is due, None for never."""
-    return ledger.record(connection, "transcode", source["url"], fault, source_ids=[source["source_id"]])
+    return ledger.record(connection, "transcode", source["url"], fault, source_ids=[source["source_id"]], note=note)

@@ -77,6 +77,15 @@ def pipeline(postgres: str, tmp_path: Path) -> Iterator[settings.Settings]:
     settings.configure()
 
 
+@pytest.fixture
+def tones_are_taken(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let recordings of chirps pass, in this process and in workers: what is tested here is not the limits."""
+    limits = {"min_speech_share": 0.0, "min_bandwidth_hz": 0.0}
+    settings.configure(**pipeline.model_dump() | limits)
+    for name, limit in limits.items():
+        monkeypatch.setenv(f"OPEN_EMPATHIC_{name.upper()}", str(limit))
+
+
 def sql(statement: str, *parameters: object) -> list[dict[str, Any]]:
     """Run a statement on the test's catalog; its rows, if it gives any."""
     with catalog.connect() as connection:

@@ -1,11 +1,13 @@
 """The ledger of faults: what is tried again, when, and by whose word."""
 
 import pytest
-from conftest import Web, sql
+from conftest import Web, chirp, sql
 
 from include import faults, harvest, harvest_plan, ledger, settings, transcode
 
 pytestmark = pytest.mark.usefixtures("pipeline")
+
+pytestmark = pytest.mark.usefixtures("tones_are_taken")
 
 
 def statuses(web: Web) -> dict[str, str]:
@@ -73,6 +75,7 @@ def test_a_download_is_retried_by_class_and_by_due(web: Web, recording) -> None:
     fresh = web.add("fresh.m4a", recording("fresh.m4a", 2))
     harvest.harvest_batch([f"{talk}#t=0,1", f"{other}#t=0,1"])
     content = web.answers["/talk.m4a"][2]
+    backwards = recording("backwards.m4a", 2, samples=chirp(2)[::-1])
     web.add("talk.m4a", status=503)
     web.add("other.m4a", status=403)
     [batch] = transcode.plan_batches()
@@ -80,7 +83,7 @@ def test_a_download_is_retried_by_class_and_by_due(web: Web, recording) -> None:
     harvest.harvest_batch([f"{fresh}#t=0,1"])
     assert transcode.plan_batches(retry="due") == []
     web.add("talk.m4a", content, content_type="audio/mp4")
-    web.add("other.m4a", content, content_type="audio/mp4")
+    web.add("other.m4a", backwards)
     assert transcode.plan_batches(retry="refused", dry_run=True) == []
     assert sql("select count(*) as n from catalog.clip where state = 'rejected'")[0]["n"] == 1
     for retry in ("transient", "refused"):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import httpx
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -491,6 +492,7 @@ def test_a_release_on_s3_is_built_and_verified(
         endpoint = "http://{}:{}".format(*server.get_host_and_port())
         given = {**settings.current().model_dump(), "store_url": "s3://empathic/data", "s3_endpoint_url": endpoint}
         settings.configure(**given)
+        httpx.post(f"{endpoint}/moto-api/reset")  # it remembers others' buckets
         store._resolve()[0].mkdir("empathic")
         for path, content in audio.items():
             store.write_bytes(path, content)

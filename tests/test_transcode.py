@@ -22,13 +22,7 @@ Recording = Callable[..., Path]
 pytestmark = pytest.mark.usefixtures("pipeline")
 
 
-@pytest.fixture(autouse=True)
-def _tones_are_taken(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let recordings of chirps pass, in this process and in workers: what is tested here is not the limits."""
-    limits = {"min_speech_share": 0.0, "min_bandwidth_hz": 0.0}
-    settings.configure(**pipeline.model_dump() | limits)
-    for name, limit in limits.items():
-        monkeypatch.setenv(f"OPEN_EMPATHIC_{name.upper()}", str(limit))
+pytestmark = pytest.mark.usefixtures("tones_are_taken")
 
 
 def clips() -> list[dict[str, Any]]:
@@ -389,7 +383,7 @@ def talking(recording: Recording, name: str, options: tuple[str, ...] = (), sour
 
 
 @pytest.fixture
-def _defaults(pipeline: settings.Settings, _tones_are_taken: None) -> None:
+def _defaults(pipeline: settings.Settings, tones_are_taken: None) -> None:
     """The limits as they are for everybody."""
     settings.configure(**pipeline.model_dump())
 
