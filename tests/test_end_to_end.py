@@ -4,6 +4,7 @@ Slow (a minute or two), so one Airflow serves all tests of this file, in their o
 """
 
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +21,11 @@ pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[demo.Airflow]:
+def airflow() -> Iterator[demo.Airflow]:
     """A running stack in a run folder of its own, to which this process's settings point too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OPEN_EMPATHIC_RUN", str(tmp_path_factory.mktemp("stack")))
+    # Not in pytest's own folder: root's server runs as another user, whom the next start of pytest would shut out.
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="open_empathic_") as run:
+        patch.setenv("OPEN_EMPATHIC_RUN", run)
         settings.configure()
         started = stack.up()
         try:

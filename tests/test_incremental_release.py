@@ -452,16 +452,6 @@ def test_a_publisher_killed_at_any_point_on_disk(clip_ids: list[str]) -> None:
     kill_often(12)
 
 
-@pytest.mark.timeout(900)
-def test_a_publisher_killed_at_any_point_on_s3(clip_ids: list[str], s3: str) -> None:
-    audio = files("audio")
-    configure(store_url="s3://empathic/data", s3_endpoint_url=s3)
-    store._resolve()[0].mkdir("empathic")
-    for path, content in audio.items():
-        store.write_bytes(path, content)
-    kill_often(4)
-
-
 def test_s3_lets_one_of_two_writers_win(pipeline: settings.Settings, s3: str) -> None:
     configure(store_url="s3://empathic/data", s3_endpoint_url=s3)
     store._resolve()[0].mkdir("empathic")
