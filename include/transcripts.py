@@ -5,43 +5,20 @@ most frequent word at each place. It starts from the one nearest to all others a
 one that is about something else does not bend the alignment.
 """
 
-import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import groupby
-from typing import TYPE_CHECKING
 
-from include import catalog, personal
-
-if TYPE_CHECKING:
-    from psycopg import Connection
-
-log = logging.getLogger(__name__)
+from include import personal
 
 MAX_VOTERS = 5
 MAX_WORDS = 300  # of one transcription; a clip has 30 s
 _WORD = re.compile(r"[\w'’]+")
 
 
-def renew(connection: "Connection[catalog.Row]") -> int:
-    """Set the transcription of the labels of `clip_to_label` that three raters or more disagree on; how many.
-
-    Where fewer transcribed, or more than half wrote the same, the most frequent one stands as the label has it.
-    """
-    with connection.cursor(name="transcriptions") as cursor:
-        cursor.execute(catalog.statement("select_disputed_transcriptions"))
-        agreed = list(_consensus_by_clip(cursor))
-    with connection.cursor() as cursor:
-        cursor.executemany("update catalog.label set transcription = %s where clip_id = %s", agreed)
-    return len(agreed)
-
-
-def _consensus_by_clip(found: Iterable[catalog.Row]) -> Iterator[tuple[str | None, str]]:
-    for clip_id, said in groupby(found, key=lambda row: row["clip_id"]):
-        text = consensus([row["transcription"] for row in said])
-        # Words of two texts may come to an address that neither holds.
-        yield (None if personal.is_personal(text) else text), clip_id
+def publishable_consensus(texts: list[str]) -> str | None:
+    """What several transcriptions come to; None if that holds what looks personal, as words of two texts may."""
+    text = consensus(sorted(texts))
+    return None if personal.is_personal(text) else text
 
 
 def consensus(texts: list[str]) -> str:
