@@ -4,6 +4,7 @@ Texts are coded: a column is an array of integers and the distinct texts that th
 counted by integers. docs/decisions/ says why this is not done by Postgres.
 """
 
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     Numbers = np.ndarray[Any, np.dtype[Any]]
 
 BLOCKS_AT_ONCE = 16_384  # of the table, 8 kB each: about 300,000 annotations
+CLIPS_AT_ONCE = 20_000
 NOT_SAID = 15
 TEXTS = (
-    "clip_id", "annotator_id", "vocabulary_version", "emotions", "background_sounds", "flagged_fields", "age_group",
+    "vocabulary_version", "emotions", "background_sounds", "flagged_fields", "age_group",
     "gender", "accent", "audio_quality", "language", "transcription", "audio_description", "video_description",
 )  # fmt: skip
 NUMBERS = ("submitted_at", "hash", "arousal", "valence", "time_spent_s", "is_retracted")
@@ -64,8 +66,8 @@ class Coded:
 class Annotations:
     """Annotations as columns of shape (rows,).
 
-    `clip` and `annotator` are codes into `clip_ids` and `annotator_ids` (sorted); `submitted_at` is in microseconds,
-    `hash` orders what was said in the same one; arousal and valence are NaN if they were not said, `time_spent_s` too.
+    `clip` and `annotator` are codes into `clip_ids` and `annotator_ids`, which are sorted; `submitted_at` is in
+    microseconds, `hash` orders what was said in the same one; a number that was not said is NaN.
     """
 
     clip: "Numbers"
@@ -128,32 +130,59 @@ def read_all(connection: "Connection[catalog.Row]") -> Annotations:
     )
 
 
-def read_clips(connection: "Connection[catalog.Row]", clip_table: str, batch: int) -> Annotations:
-    """Every annotation of a batch of clips, of a table with columns `clip_id` (unique) and `batch`."""
+def read_clips(
+    connection: "Connection[catalog.Row]", clip_table: str, batches: Iterable[int], texts: Sequence[str] = TEXTS
+) -> Annotations:
+    """Every annotation of some batches of clips, of a table with columns `clip_id` (unique) and `batch`.
+
+    Of the texts only some are kept, to save memory.
+    """
     from psycopg import sql
 
     part = sql.SQL("{table} inner join catalog.annotation using (clip_id) where {table}.batch = {batch}")
-    return _read(connection, [part.format(table=sql.Identifier(clip_table), batch=batch)])
+    return _read(connection, [part.format(table=sql.Identifier(clip_table), batch=batch) for batch in batches], texts)
 
 
-def _read(connection: "Connection[catalog.Row]", parts: "list[sql.Composed]") -> Annotations:
+def clip_durations_s(
+    connection: "Connection[catalog.Row]", clip_ids: "pa.StringArray", clip_table: str | None
+) -> "Numbers":
+    """How long each of some clips is, NaN for one that is not known; `clip_table` holds them all, or it is None."""
+    import numpy as np
+    import pyarrow.compute as pc
+    from psycopg import sql
+
+    some = sql.SQL("{} inner join catalog.clip using (clip_id)").format(sql.Identifier(clip_table or "clip"))
+    statement = sql.SQL(catalog.statement("select_clip_durations"))
+    query = statement.format(source=some if clip_table else sql.SQL("catalog.clip"))
+    found = connection.execute(query, binary=True).fetchone()
+    assert found is not None  # an aggregate has one row
+    durations_s = np.append(np.frombuffer(found["duration_ms"] or b"", ">i4") / 1000, np.nan)
+    known = _texts(found["clip_id"], found["n_rows"]).dictionary
+    place: Numbers = pc.index_in(clip_ids, known).fill_null(-1).to_numpy()
+    return durations_s[place]
+
+
+def _read(
+    connection: "Connection[catalog.Row]", parts: "list[sql.Composed]", texts: Sequence[str] = TEXTS
+) -> Annotations:
     """Fetch parts one after the other; while the server is at the next, the last is taken apart."""
     from psycopg import sql
 
     # Compiling the statement takes longer than it saves.
     connection.execute("set local jit = off")
+    parts = parts or [sql.SQL("catalog.annotation where false").format()]
     statement = sql.SQL(catalog.statement("select_annotation_columns"))
     with ThreadPoolExecutor(1) as pool, connection.cursor(binary=True) as cursor:
         taken_apart = []
         for part in parts:
             fetched = cursor.execute(statement.format(source=part)).fetchone()
             assert fetched is not None  # an aggregate has one row
-            taken_apart.append(pool.submit(_take_apart, fetched))
+            taken_apart.append(pool.submit(_take_apart, fetched, texts))
             del fetched
-        return _join([done.result() for done in taken_apart])
+        return _join([done.result() for done in taken_apart], texts)
 
 
-def _take_apart(fetched: catalog.Row) -> dict[str, Any]:
+def _take_apart(fetched: catalog.Row, texts: Sequence[str]) -> dict[str, Any]:
     """One part as arrays: numbers by name, and for each text its Arrow dictionary."""
     import numpy as np
 
@@ -170,7 +199,7 @@ def _take_apart(fetched: catalog.Row) -> dict[str, Any]:
         "arousal": arousal,
         "valence": valence - 5,
         "is_retracted": packed >= 256,
-        **{name: _texts(fetched[name], fetched["n_rows"]) for name in TEXTS},
+        **{name: _texts(fetched[name], fetched["n_rows"]) for name in ("clip_id", "annotator_id", *texts)},
     }
 
 
@@ -191,7 +220,7 @@ def _texts(joined: bytes | None, n_rows: int) -> "pa.DictionaryArray":
     return pa.StringArray.from_buffers(n_rows, *buffers).dictionary_encode()
 
 
-def _join(parts: list[dict[str, Any]]) -> Annotations:
+def _join(parts: list[dict[str, Any]], texts: Sequence[str]) -> Annotations:
     import numpy as np
     import pyarrow as pa
 
@@ -202,12 +231,12 @@ def _join(parts: list[dict[str, Any]]) -> Annotations:
         found = pa.chunked_array([part.pop(name) for part in parts]).unify_dictionaries().combine_chunks()
         return Coded(found.indices.fill_null(-1).to_numpy(), found.dictionary)
 
-    clip, annotator = coded("clip_id"), coded("annotator_id").ranked()
+    clip, annotator = coded("clip_id").ranked(), coded("annotator_id").ranked()
     return Annotations(
         clip=clip.codes,
         clip_ids=clip.texts,
         annotator=annotator.codes,
         annotator_ids=annotator.texts,
         **{name: numbers(name) for name in NUMBERS},
-        said={name: coded(name) for name in TEXTS if name not in ("clip_id", "annotator_id")},
+        said={name: coded(name) for name in texts},
     )

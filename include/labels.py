@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 # One report of such a kind keeps a clip from release until a person has looked; of the others it takes two.
 GRAVE_REPORTS = ["sexual", "hate_speech", "personal_data"]
 
-CLIPS_AT_ONCE = 20_000
 VOTE_COLUMNS = ("emotion_votes", "word_votes", "emotion_soft")
 
 
@@ -32,24 +31,31 @@ def renew(connection: "Connection[catalog.Row]", clip_table: str | None = None) 
     """
     from psycopg import sql
 
-    words = tally.Words.of(catalog.rows(connection, "select_vocabulary"))
     if clip_table is None:
-        said = columns.read_all(connection)
-        connection.execute("truncate catalog.label")
-        return _write(connection, said, words, _held(connection, is_all=True))
+        return _renew_from(connection, columns.read_all(connection))
+    words = tally.Words.of(catalog.rows(connection, "select_vocabulary"))
     connection.execute("drop table if exists clip_to_label")
     connection.execute(
         sql.SQL(catalog.statement("create_clip_to_label")).format(clips=sql.Identifier(clip_table)),
-        {"clips_at_once": CLIPS_AT_ONCE},
+        {"clips_at_once": columns.CLIPS_AT_ONCE},
     )
     connection.execute("analyze clip_to_label")
     connection.execute("delete from catalog.label using clip_to_label where label.clip_id = clip_to_label.clip_id")
     held = _held(connection, is_all=False)
     batches = connection.execute("select distinct batch from clip_to_label order by batch").fetchall()
     return sum(
-        _write(connection, columns.read_clips(connection, "clip_to_label", row["batch"]), words, held)
+        _write(connection, columns.read_clips(connection, "clip_to_label", [row["batch"]]), words, held)
         for row in batches
     )
+
+
+def _renew_from(connection: "Connection[catalog.Row]", said: columns.Annotations) -> int:
+    """Compute every label again from all annotations there are; how many."""
+    words = tally.Words.of(catalog.rows(connection, "select_vocabulary"))
+    held = _held(connection, is_all=True)
+    # Whoever reads labels waits from here on until they are back.
+    connection.execute("truncate catalog.label")
+    return _write(connection, said, words, held)
 
 
 def _held(connection: "Connection[catalog.Row]", *, is_all: bool) -> set[str]:
@@ -72,7 +78,7 @@ def _write(connection: "Connection[catalog.Row]", said: columns.Annotations, wor
     n_clips, version = len(said.clip_ids), vocabulary.load()[0]
 
     def label(first: int) -> bytes:
-        n = min(CLIPS_AT_ONCE, n_clips - first)
+        n = min(columns.CLIPS_AT_ONCE, n_clips - first)
         begin, end = np.searchsorted(votes.clip, [first, first + n])
         return _csv(tally.labels(votes[slice(begin, end)], first, n, weights, words, held, version))
 
@@ -80,7 +86,7 @@ def _write(connection: "Connection[catalog.Row]", said: columns.Annotations, wor
         sql.SQL(", ").join(map(sql.Identifier, label_schema().names))
     )
     with connection.cursor() as cursor, cursor.copy(into) as copy:
-        for rows in _ahead(label, range(0, n_clips, CLIPS_AT_ONCE)):
+        for rows in _ahead(label, range(0, n_clips, columns.CLIPS_AT_ONCE)):
             copy.write(rows)
     return n_clips
 
@@ -113,9 +119,10 @@ def renew_all() -> int:
     with catalog.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('open_empathic_merge'))")
         vocabulary.save(connection)
-        raters.renew(connection)
+        said = columns.read_all(connection)
+        raters.renew_all(connection, said)
         connection.execute("update catalog.annotator set is_counted = (state <> 'blocked')")
-        n_labels = renew(connection)
+        n_labels = _renew_from(connection, said)
     log.info("%d labels renewed", n_labels)
     return n_labels
 
