@@ -96,11 +96,12 @@ class Annotations:
             said={name: column[chosen] for name, column in self.said.items()},
         )
 
+    @cached_property
     def current(self) -> "Annotations":
         """The latest of each annotator on each clip, by clip and annotator; without what is withdrawn by then."""
         import numpy as np
 
-        pair = self.clip.astype(np.int64) * len(self.annotator_ids) + self.annotator
+        pair = self.pair
         order = np.argsort(pair, kind="stable")
         is_same = pair[order[1:]] == pair[order[:-1]]
         several = np.zeros(len(order), bool)
@@ -111,6 +112,26 @@ class Annotations:
         is_latest = np.append(~is_same, True)[: len(order)]
         latest = order[is_latest]
         return self[latest[~self.is_retracted[latest]]]
+
+    @property
+    def pair(self) -> "Numbers":
+        """One number for the clip and annotator of each."""
+        import numpy as np
+
+        return self.clip.astype(np.int64) * len(self.annotator_ids) + self.annotator
+
+    def newest(self, chosen: "Numbers", n: int) -> "Numbers":
+        """Rows of the newest `n` annotations of each annotator that is chosen, a mask of shape (annotators,)."""
+        import numpy as np
+
+        rows = np.flatnonzero(chosen[self.annotator])
+        # Two sorts of whole numbers are several times faster than one by three columns.
+        in_time = rows[np.lexsort((self.hash[rows], self.submitted_at[rows]))]
+        key = self.annotator[in_time].astype(np.int64) * len(rows) + np.arange(len(rows))
+        rows = in_time[np.argsort(key)]
+        ends = np.cumsum(np.bincount(self.annotator[rows], minlength=len(chosen)))
+        found: Numbers = rows[ends[self.annotator[rows]] - np.arange(len(rows)) <= n]
+        return found
 
 
 def read_all(connection: "Connection[catalog.Row]") -> Annotations:
@@ -157,7 +178,7 @@ def clip_durations_s(
     found = connection.execute(query, binary=True).fetchone()
     assert found is not None  # an aggregate has one row
     durations_s = np.append(np.frombuffer(found["duration_ms"] or b"", ">i4") / 1000, np.nan)
-    known = _texts(found["clip_id"], found["n_rows"]).dictionary
+    known = _texts(found["clip_id"], found["n_rows"])
     place: Numbers = pc.index_in(clip_ids, known).fill_null(-1).to_numpy()
     return durations_s[place]
 
@@ -199,17 +220,20 @@ def _take_apart(fetched: catalog.Row, texts: Sequence[str]) -> dict[str, Any]:
         "arousal": arousal,
         "valence": valence - 5,
         "is_retracted": packed >= 256,
-        **{name: _texts(fetched[name], fetched["n_rows"]) for name in ("clip_id", "annotator_id", *texts)},
+        **{
+            name: _texts(fetched[name], fetched["n_rows"]).dictionary_encode()
+            for name in ("clip_id", "annotator_id", *texts)
+        },
     }
 
 
-def _texts(joined: bytes | None, n_rows: int) -> "pa.DictionaryArray":
-    """Texts that are parted by NUL, as an Arrow dictionary; null where a text is blank."""
+def _texts(joined: bytes | None, n_rows: int) -> "pa.StringArray":
+    """Texts that are parted by NUL; null where a text is blank."""
     import numpy as np
     import pyarrow as pa
 
     if not n_rows:
-        return pa.array([], pa.string()).dictionary_encode()
+        return pa.array([], pa.string())
     content = np.frombuffer(joined or b"", np.uint8)
     is_end = content == 0
     texts = content[~is_end]
@@ -217,7 +241,7 @@ def _texts(joined: bytes | None, n_rows: int) -> "pa.DictionaryArray":
     offsets = np.append(np.int32(0), ends)
     is_text = np.packbits(np.diff(offsets) > 0, bitorder="little")
     buffers = (pa.py_buffer(offsets), pa.py_buffer(texts), pa.py_buffer(is_text))
-    return pa.StringArray.from_buffers(n_rows, *buffers).dictionary_encode()
+    return pa.StringArray.from_buffers(n_rows, *buffers)
 
 
 def _join(parts: list[dict[str, Any]], texts: Sequence[str]) -> Annotations:

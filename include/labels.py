@@ -73,7 +73,7 @@ def _write(connection: "Connection[catalog.Row]", said: columns.Annotations, wor
     annotator_ids = said.annotator_ids.to_pylist()
     found = catalog.rows(connection, "select_annotator_weights", annotator_ids=annotator_ids)
     weights = tally.Weights.of(found, annotator_ids)
-    votes = said.current()
+    votes = said.current
     votes = votes[~weights.is_blocked[votes.annotator]]
     n_clips, version = len(said.clip_ids), vocabulary.load()[0]
 

@@ -37,17 +37,15 @@ def judged(said: Annotations, is_chosen: "Numbers", is_blocked: "Numbers", windo
     """
     import numpy as np
 
-    rows = np.flatnonzero(is_chosen[said.annotator])
-    rows = rows[np.lexsort((said.hash[rows], said.submitted_at[rows], said.annotator[rows]))]
-    ends = np.cumsum(np.bincount(said.annotator[rows], minlength=len(is_chosen)))
-    recent = rows[ends[said.annotator[rows]] - np.arange(len(rows)) <= window]
+    recent = said[said.newest(is_chosen, window)]
     is_judged = np.zeros(len(said.clip_ids), bool)
-    is_judged[said.clip[recent]] = True
-    votes = said.current()
-    votes = votes[is_judged[votes.clip]]
-    pairs = votes.clip.astype(np.int64) * len(is_chosen) + votes.annotator
-    own = said.clip[recent].astype(np.int64) * len(is_chosen) + said.annotator[recent]
-    return Judged(votes, np.isin(pairs, own), is_blocked[votes.annotator], is_chosen)
+    is_judged[recent.clip] = True
+    votes = said.current[is_judged[said.current.clip]]
+    is_own = np.zeros(len(votes) + 1, bool)  # the last one is for what is not current any more
+    place = np.searchsorted(votes.pair, recent.pair)
+    is_own[np.where(np.append(votes.pair, -1)[place] == recent.pair, place, -1)] = True
+    is_own[-1] = False
+    return Judged(votes, is_own[:-1], is_blocked[votes.annotator], is_chosen)
 
 
 def measure(
@@ -97,7 +95,7 @@ def _families(found: Judged, words: tally.Words) -> "dict[str, Numbers]":
     rows, family, families = words.chosen(votes, 1)
     is_chosen = np.zeros((len(votes), len(families)), bool)
     is_chosen[rows, family] = True
-    choosers = np.unique(rows)
+    choosers = tally.having(rows, len(votes))
     n_choosers = np.bincount(votes.clip[choosers], minlength=len(votes.clip_ids))
     first_chooser = np.cumsum(n_choosers) - n_choosers
     clips, asked, _ = tally.runs(votes.clip[rows], family)

@@ -114,7 +114,7 @@ def _emotions(votes: Annotations, clip: "Numbers", n_clips: int, weight: "Number
     n = np.bincount(cells, minlength=n_cells).reshape(shape)
     weights = np.bincount(cells, weight[rows], n_cells).reshape(shape)
     most, n_votes, total = n.max(axis=1), n.sum(axis=1), weights.sum(axis=1)
-    n_choosers = _count(clip[np.unique(rows)], n_clips)
+    n_choosers = _count(clip[having(rows, len(votes))], n_clips)
     clips, chosen = np.nonzero(n)
     counted, weighs = n[clips, chosen], total[clips] > 0
     names = _quoted(families)
@@ -250,6 +250,15 @@ def _spread(codes: "Numbers", lists: Sequence[Sequence[int]]) -> "tuple[Numbers,
     rows = np.repeat(np.arange(len(codes)), n)
     within = np.arange(len(rows)) - (np.cumsum(n) - n)[rows]
     return rows, flat[starts[codes][rows] + within]
+
+
+def having(rows: "Numbers", n_rows: int) -> "Numbers":
+    """The rows that are named at all, each once, in their order."""
+    import numpy as np
+
+    is_named = np.zeros(n_rows, bool)
+    is_named[rows] = True
+    return np.flatnonzero(is_named)
 
 
 def _count(clip: "Numbers", n_clips: int) -> "Numbers":
