@@ -1,6 +1,6 @@
 -- Made-up annotations number first to last: five raters a clip, ten thousand clips to a cohort of a hundred raters, who
--- mostly agree. Cohorts follow each other in time, as volunteers do.
-insert into catalog.annotation
+-- mostly agree. Cohorts follow each other in time, as volunteers do. With n_old_clips each is of any of these instead.
+insert into {into}
 (
     annotation_id, clip_id, annotator_id, submitted_at, time_spent_s, transcription, language, audio_description, arousal,
     valence, age_group, gender, accent, audio_quality, background_sounds, emotions, reports, is_retracted,
@@ -26,18 +26,22 @@ select
         when (chance >> 48 & 127) < 100 then array[words[1 + (truth >> 40 & 1023) %% 7]]
         else array[words[1 + (chance >> 55 & 127) %% 7], 'cheerful']
     end,
-    '{}',
+    '{{}}',
     false,
     %(vocabulary_version)s,
     'made',
     1
 from (
     select
+        *,
+        hashint8extended(clip, 1) & 9223372036854775807 as truth
+    from (
+    select
         n,
-        n / 5 as clip,
+        coalesce(abs(hashint8(n)) %% %(n_old_clips)s::bigint, n / 5) as clip,
         n %% 5 as slot,
         hashint8extended(n, 0) & 9223372036854775807 as chance,
-        hashint8extended(n / 5, 1) & 9223372036854775807 as truth,
         array['happy', 'sad', 'calm', 'angry', 'neutral', 'afraid', 'amazed'] as words
     from generate_series(%(first)s::bigint, %(last)s::bigint) as n
+    ) as numbered
 ) as made
