@@ -1,101 +1,314 @@
-"""Annotations: the contract against a bare COPY, a merge of fresh rows against a full relabel.
+"""Annotations at scale: a file into the catalog, a night's rows on top of many, and everything again.
 
-    python -m benchmarks.bench_annotations [ROWS] [FRESH_ROWS]
+    python -m benchmarks.bench_annotations [FILE_ROWS] [CATALOG_ROWS]...
 
-Makes a catalog of its own on the embedded server of the run folder, and leaves it there.
+Default 1,000,000 rows a file; 500,000, 1,000,000, 2,000,000 and 5,000,000 rows in the catalog. Makes a catalog of its
+own on the embedded server of the run folder, and leaves it there. CPU seconds are of this process and of the server's;
+they hardly hang on what else the machine does, as wall clock does.
 """
 
-import io
-import json
-import random
+import multiprocessing
+import resource
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from include import annotations, catalog, labels, readers, settings
+import psutil
+
+from include import annotations, catalog, labels, raters, readers, settings, vocabulary
 from include.contract import COLUMNS, Accepted
 
-WORDS = ("happy", "sad", "calm", "angry", "neutral", "afraid", "amazed")
-RATERS_PER_CLIP = 5
-ROWS_PER_ANNOTATOR = 500
+MAKE = Path(__file__).with_name("make_annotations.sql")
+FRESH_ROWS = 50_000
+SMALL_FILE_ROWS = 100_000
+INDEXES = {
+    "annotation_clip": "(clip_id, annotator_id, submitted_at desc, annotation_id desc)",
+    "annotation_annotator": "(annotator_id, submitted_at desc, annotation_id desc)",
+}
 
 
-def row(n: int, n_annotators: int) -> dict[str, Any]:
-    """A plausible annotation, the n-th: five raters a clip, who mostly agree."""
-    rng = random.Random(n)
-    clip = n // RATERS_PER_CLIP
-    truth = random.Random(-clip - 1)
-    word, arousal = truth.choice(WORDS), truth.randint(0, 10)
-    return {
-        "clip_id": f"youtube-abcdefghijk-{clip}-{clip + 9000}",
-        "annotator_id": f"rater-{rng.randrange(n_annotators)}",
-        "submitted_at": f"2026-01-01T10:{n // 1_000_000:02}:00.{n % 1_000_000:06}Z",
-        "time_spent_s": round(rng.uniform(10, 60), 1),
-        "arousal": min(10, max(0, arousal + rng.randint(-2, 2))),
-        "valence": rng.randint(-5, 5),
-        "emotions": [word if rng.random() < 0.8 else rng.choice(WORDS)],
-        "gender": rng.choice(("male", "female")),
-        "age_group": "20-39",
-        "audio_quality": "good",
-        "transcription": "This is what was said in the clip",
-        "background_sounds": ["none"],
-    }
+class Clock:
+    """Wall clock, CPU of this process, and of the server for its connections, by what they were spent on."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, list[float]] = {}
+        self.backend: psutil.Process | None = None
+        self.of_ended_s = 0.0
+        connect = catalog.connect
+
+        @contextmanager
+        def watched() -> Iterator[Any]:
+            with connect() as connection:
+                self.backend = psutil.Process(connection.info.backend_pid)
+                try:
+                    yield connection
+                finally:
+                    self.of_ended_s, self.backend = self._server_s(), None
+
+        catalog.connect = watched
+
+    def _server_s(self) -> float:
+        used = self.backend.cpu_times() if self.backend else None
+        return self.of_ended_s + (used.user + used.system if used else 0.0)
+
+    def _now(self) -> list[float]:
+        return [time.perf_counter(), time.process_time(), self._server_s()]
+
+    @contextmanager
+    def on(self, what: str) -> Iterator[None]:
+        """Count what the block spends."""
+        before = self._now()
+        try:
+            yield
+        finally:
+            spent = [now - then for now, then in zip(self._now(), before, strict=True)]
+            self.spent[what] = [sum(both) for both in zip(self.spent.get(what, [0.0] * 3), spent, strict=True)]
+
+    def wrap(self, module: Any, name: str) -> None:
+        """Count each call of a function."""
+        work: Callable[..., Any] = getattr(module, name)
+
+        def timed(*args: Any, **named: Any) -> Any:
+            with self.on(f"{module.__name__.rpartition('.')[2]}.{name}"):
+                return work(*args, **named)
+
+        setattr(module, name, timed)
 
 
-def file(first: int, n_rows: int, n_annotators: int) -> bytes:
-    """Rows as JSONL."""
-    return b"".join(json.dumps(row(n, n_annotators)).encode() + b"\n" for n in range(first, first + n_rows))
+def alone(work: Callable[..., dict[str, Any]], *args: object) -> dict[str, Any]:
+    """Run a function in a process of its own; what it gives, and its peak memory in MB."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_with_memory, (work, *args))
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    """Wall clock of a call."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+def _with_memory(work: Callable[..., dict[str, Any]], *args: object) -> dict[str, Any]:
+    settings.configure(catalog_url=catalog.embedded_url("bench_annotations"))
+    found = work(*args)
+    return {**found, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
 
 
-def copy_unchecked(content: bytes) -> float:
-    """Seconds that COPY takes for the same rows, as records that are ready."""
-    records = [
-        found.record("bench") for found in readers.read(io.BytesIO(content), "a.jsonl") if isinstance(found, Accepted)
-    ]
+def make(connection: Any, into: str, first: int, n_rows: int, n_old_clips: int | None = None) -> None:
+    """Make rows number `first` and on in a table."""
+    from psycopg import sql
+
+    statement = sql.SQL(MAKE.read_text(encoding="utf-8")).format(into=sql.Identifier(*into.split(".")))
+    version = vocabulary.load()[0]
+    numbers = {"first": first, "last": first + n_rows - 1, "n_old_clips": n_old_clips, "vocabulary_version": version}
+    connection.execute(statement, numbers)
+
+
+def write_file(path: Path, first: int, n_rows: int, n_old_clips: int | None = None) -> None:
+    """Rows as JSONL, and beside it, as `.copy`, in the text format of COPY."""
+    with catalog.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("create temporary table made (like catalog.annotation including defaults) on commit drop")
+        make(connection, "made", first, n_rows, n_old_clips)
+        query = """copy (select json_strip_nulls(json_build_object(
+            'clip_id', clip_id, 'annotator_id', annotator_id, 'submitted_at', submitted_at, 'arousal', arousal,
+            'valence', valence, 'time_spent_s', time_spent_s, 'transcription', transcription, 'language', language,
+            'audio_description', audio_description, 'age_group', age_group, 'gender', gender, 'accent', accent,
+            'audio_quality', audio_quality, 'background_sounds', background_sounds, 'emotions', emotions,
+            'source_ref', line::text)) from made) to stdout"""
+        for suffix, statement in ((".jsonl", query), (".copy", "copy made to stdout")):
+            with path.with_suffix(suffix).open("wb") as file, cursor.copy(statement) as rows:
+                file.writelines(bytes(row) for row in rows)
+
+
+def grow(n_before: int, n_rows: int) -> None:
+    """Fill the catalog from `n_before` to `n_rows` rows; indexes are made once these are in."""
     with catalog.connect() as connection:
-        connection.execute("create temporary table bare (like catalog.annotation including defaults) on commit drop")
-        return seconds(lambda: catalog.copy_in(connection, "bare", COLUMNS, records))
+        connection.execute("set local session_replication_role = replica; set local maintenance_work_mem = '512MB'")
+        for name in INDEXES:
+            connection.execute(f"drop index if exists catalog.{name}")
+        connection.execute("alter table catalog.annotation drop constraint if exists annotation_pkey")
+        make(connection, "catalog.annotation", n_before, n_rows - n_before)
+        connection.execute("alter table catalog.annotation add primary key (annotation_id)")
+        for name, columns in INDEXES.items():
+            connection.execute(f"create index {name} on catalog.annotation {columns}")
+        connection.execute(
+            "insert into catalog.annotator (annotator_id)"
+            " select distinct annotator_id from catalog.annotation on conflict do nothing"
+        )
+        connection.execute(
+            "insert into catalog.clip (clip_id, source_id, start_ms, end_ms)"
+            " select 'youtube-abcdefghijk-' || n || '-' || n + 9000, 'youtube:abcdefghijk', n, n + 9000"
+            " from generate_series(%s::bigint, %s::bigint) as n on conflict do nothing",
+            [n_before // 5, n_rows // 5 - 1],
+        )
+        connection.execute("analyze catalog.annotation, catalog.annotator, catalog.clip")
+
+
+def empty() -> None:
+    """A catalog without rows, but for the one source that all clips are of."""
+    with catalog.connect() as connection:
+        connection.execute("drop schema if exists catalog cascade")
+    catalog.migrate()
+    with catalog.connect() as connection:
+        vocabulary.save(connection)
+        connection.execute(
+            "insert into catalog.source (source_id, url, speaker_group)"
+            " values ('youtube:abcdefghijk', 'https://www.youtube.com/watch?v=abcdefghijk', 'one')"
+        )
+
+
+def merge(path: Path) -> dict[str, Any]:
+    """Merge a file; its counts, and what each part spent."""
+    clock = Clock()
+    clock.wrap(raters, "renew")
+    clock.wrap(labels, "renew")
+    with path.open("rb") as stream, clock.on("whole"):
+        counts = annotations.merge_stream(stream, path.name)
+    parts = {name: clock.spent.pop(name) for name in ("raters.renew", "labels.renew")}
+    whole = clock.spent["whole"]
+    intake = [a - b - c for a, b, c in zip(whole, *parts.values(), strict=True)]
+    renewal = [b + c for b, c in zip(*parts.values(), strict=True)]
+    return {"counts": counts, "intake": intake, "renewal": renewal, "whole": whole}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Contract and records of a file, without a catalog."""
+    began = time.process_time()
+    with path.open("rb") as stream:
+        for found in readers.read(stream, path.name):
+            if isinstance(found, Accepted):
+                found.record(path.name)
+    return {"cpu_s": time.process_time() - began}
+
+
+def copy(path: Path) -> dict[str, Any]:
+    """COPY of ready rows into a table without indexes: as text, and as the merge hands them over."""
+    clock = Clock()
+    with catalog.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("create temporary table bare (like catalog.annotation including defaults) on commit drop")
+        with (
+            clock.on("text"),
+            path.with_suffix(".copy").open("rb") as file,
+            cursor.copy("copy bare from stdin") as into,
+        ):
+            while block := file.read(1 << 20):
+                into.write(block)
+        with path.open("rb") as stream:
+            records = [
+                found.record("bench") for found in readers.read(stream, path.name) if isinstance(found, Accepted)
+            ]
+        with clock.on("records"):
+            catalog.copy_in(connection, "bare", COLUMNS, records)
+    return clock.spent
+
+
+def relabel() -> dict[str, Any]:
+    """Everything again: weights and labels."""
+    clock = Clock()
+    clock.wrap(raters, "renew_all")
+    with clock.on("whole"):
+        n_labels = labels.renew_all()
+    return {"n_labels": n_labels, **clock.spent}
+
+
+def plain_aggregate() -> dict[str, Any]:
+    """DuckDB's votes and means of the same annotations, from a table of its own."""
+    import duckdb
+    import pyarrow as pa
+
+    from include import columns
+
+    with catalog.connect() as connection:
+        said = columns.read_all(connection)
+    emotions = said.said["emotions"]
+    votes = pa.table(
+        {
+            "clip_id": said.clip_ids.take(said.clip),
+            "emotion": emotions.texts.take(emotions.codes),
+            "arousal": said.arousal,
+            "valence": said.valence,
+        }
+    )
+    with duckdb.connect() as duck:
+        duck.register("arrow_votes", votes)
+        duck.execute("create table votes as select * from arrow_votes")
+        began, cpu = time.perf_counter(), time.process_time()
+        duck.execute("create table counted as select clip_id, emotion, count(*) as n from votes group by all")
+        duck.execute(
+            "create table means as select clip_id, count(*) as n, avg(arousal) as a, stddev_pop(arousal) as sa,"
+            " avg(valence) as v, stddev_pop(valence) as sv from votes group by clip_id"
+        )
+        return {"spent": [time.perf_counter() - began, time.process_time() - cpu, 0.0]}
+
+
+def line(what: str, spent: list[float], figure: str = "", goal: str = "") -> None:
+    """One row of the table; `spent` is wall clock, CPU here, CPU of the server, in seconds."""
+    print(f"{what:52}{spent[0]:8.1f}{spent[1]:8.1f}{spent[2]:8.1f}  {figure:34}{goal}", flush=True)
+
+
+def bench_file(folder: Path, n_rows: int) -> None:
+    """A file into an empty catalog."""
+    peaks = []
+    for n in (min(n_rows, SMALL_FILE_ROWS), n_rows):
+        empty()
+        write_file(folder / "file.jsonl", 0, n)
+        merged = alone(merge, folder / "file.jsonl")
+        peaks.append(merged["peak_mb"])
+    path = folder / "file.jsonl"
+    contract, bare = alone(read, path), alone(copy, path)
+    intake = merged["intake"]
+    line("contract alone", [0, contract["cpu_s"], 0], f"{n_rows / contract['cpu_s']:,.0f} rows/s of CPU")
+    line("COPY of ready text", bare["text"])
+    line("COPY of ready records", bare["records"])
+    own, all_of_it = n_rows / intake[1], n_rows / sum(intake[1:])
+    line("file into the catalog", intake, f"{own:,.0f} rows/s of CPU here", ">= 25,000")
+    line("  the server's CPU with it", intake, f"{all_of_it:,.0f} rows/s")
+    for name in ("records", "text"):
+        ratio = sum(intake[1:]) / sum(bare[name][1:])
+        line(f"  against COPY of ready {name}, all CPU", intake, f"{ratio:.1f} x", "<= 6 x")
+    line("weights and labels after it", merged["renewal"])
+    line(
+        f"peak memory, {SMALL_FILE_ROWS:,} and {n_rows:,} rows",
+        [0, 0, 0],
+        f"{peaks[0]:.0f} and {peaks[1]:.0f} MB",
+        "flat",
+    )
+
+
+def bench_catalog(folder: Path, sizes: list[int]) -> None:
+    """Fresh rows on top of a catalog that grows, and everything again at its end."""
+    empty()
+    n_rows, nights = 0, {}
+    for size in sizes:
+        grow(n_rows, size)
+        n_rows = size + FRESH_ROWS
+        write_file(folder / "night.jsonl", size, FRESH_ROWS)
+        nights[size] = alone(merge, folder / "night.jsonl")
+        line(f"{FRESH_ROWS:,} fresh on {size:,}: weights, labels", nights[size]["renewal"])
+        line("  the whole merge", nights[size]["whole"])
+    full = alone(relabel)
+    write_file(folder / "night.jsonl", n_rows, FRESH_ROWS, n_old_clips=sizes[-1] // 5)
+    scattered = alone(merge, folder / "night.jsonl")
+    plain = alone(plain_aggregate)["spent"]
+    line("DuckDB's plain aggregate", plain)
+    line(
+        f"everything again, {full['n_labels']:,} clips",
+        full["whole"],
+        f"{full['whole'][0] / plain[0]:.1f} x DuckDB",
+        "<= 8 x",
+    )
+    line("  of it the weights", full["raters.renew_all"], f"peak {full['peak_mb'] / 1000:.1f} GB", "<= 6 GB")
+    for what, night in (("fresh clips", nights[sizes[-1]]), ("as many old clips", scattered)):
+        for part in ("renewal", "whole"):
+            share = full["whole"][0] / night[part][0]
+            line(f"{FRESH_ROWS:,} of {what}, {part}", night[part], f"1/{share:.1f} of everything", "<= 1/15")
 
 
 def main() -> None:
     """Print the table."""
-    n_rows, n_fresh = (int(given) for given in [*sys.argv[1:3], "200000", "10000"][:2])
-    url = catalog.embedded_url("bench_annotations")
-    settings.configure(catalog_url=url)
-    with catalog.connect() as connection:
-        connection.execute("drop schema if exists catalog cascade")
-    catalog.migrate()
-    n_annotators = max(10, n_rows // ROWS_PER_ANNOTATOR)
-    content = file(0, n_rows, n_annotators)
-    bare_s = copy_unchecked(content)
-    began = time.process_time()
-    for found in readers.read(io.BytesIO(content), "a.jsonl"):
-        if isinstance(found, Accepted):
-            found.record("bench")
-    contract_s = time.process_time() - began
-    merge_s = seconds(lambda: annotations.merge_stream(io.BytesIO(content), "a.jsonl"))
-    fresh = file(n_rows, n_fresh, n_annotators)
-    fresh_s = seconds(lambda: annotations.merge_stream(io.BytesIO(fresh), "b.jsonl"))
-    full_s = seconds(labels.renew_all)
-    whole_s = contract_s + bare_s
-    print(f"{n_rows} rows of {n_annotators} annotators; {n_fresh} fresh ones")
-    for what, took_s, ratio, goal in (
-        ("contract alone, CPU", contract_s, f"{n_rows / contract_s:.0f} rows/s", ">= 25000 rows/s"),
-        ("COPY without checks", bare_s, f"{n_rows / bare_s:.0f} rows/s", ""),
-        ("contract and COPY", whole_s, f"{whole_s / bare_s:.1f} x COPY", "<= 6 x COPY"),
-        ("merge, weights, labels", merge_s, f"{n_rows / merge_s:.0f} rows/s", ""),
-        ("merge of fresh rows", fresh_s, f"1/{full_s / fresh_s:.1f} of full", "<= 1/15 (50,000 onto 5,000,000)"),
-        ("full relabel", full_s, "", ""),
-    ):
-        print(f"{what:24}{took_s:8.2f} s  {ratio:16}{goal}")
+    given = [int(number) for number in sys.argv[1:]]
+    settings.configure(catalog_url=catalog.embedded_url("bench_annotations"))
+    print(f"{'':52}{'wall s':>8}{'CPU s':>8}{'server':>8}")
+    with tempfile.TemporaryDirectory() as folder:
+        bench_file(Path(folder), given[0] if given else 1_000_000)
+        bench_catalog(Path(folder), given[1:] or [500_000, 1_000_000, 2_000_000, 5_000_000])
 
 
 if __name__ == "__main__":

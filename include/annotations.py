@@ -7,6 +7,7 @@ row sent any number of times is one row, so a file may be merged again after a c
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -81,10 +82,15 @@ def _merge(
         connection.execute("select pg_advisory_xact_lock(hashtext('open_empathic_merge'))")
         vocabulary.save(connection)
         connection.execute(catalog.statement("create_annotation_staging"))
-        for batch in _batches(readers.read(stream, file, form, valence_scale)):
-            if must_be_whole and any(isinstance(row, Rejected) and CUT_SHORT in row.reason for row in batch):
-                raise Unfinished(file)
-            _merge_batch(connection, batch, result)
+        # While the server takes in a batch, the next is read and checked.
+        with ThreadPoolExecutor(1) as merging:
+            merged = merging.submit(_merge_batch, connection, [], result)
+            for batch in _batches(readers.read(stream, file, form, valence_scale)):
+                if must_be_whole and any(isinstance(row, Rejected) and CUT_SHORT in row.reason for row in batch):
+                    raise Unfinished(file)
+                merged.result()
+                merged = merging.submit(_merge_batch, connection, batch, result)
+            merged.result()
         counts = result.counts
         counts["candidates"] += catalog.run(connection, "merge_staged_candidates")
         state = catalog.row(connection, "count_merged_rows") or {}

@@ -27,6 +27,8 @@ from include import ids, personal, vocabulary
 MAX_COMPLAINTS = 5
 CUT_SHORT = "the file ends in the midst of this row"
 
+_DATE_AND_TIME = re.compile(r"\s*\d{4}-\d\d-\d\d[Tt ]")
+
 Item = TypeVar("Item")
 
 
@@ -58,7 +60,7 @@ def _no_boolean(value: object) -> object:
 
 def _iso_8601(value: object) -> object:
     """Refuse what else Pydantic would take for a time: seconds since 1970, as a number or as text."""
-    if isinstance(value, datetime) or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value.strip())):
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATE_AND_TIME.match(value)):
         return value
     raise ValueError(f"no ISO 8601 time with a zone: {str(value)[:80]!r}")
 
@@ -72,14 +74,16 @@ def _in_utc(time: datetime) -> datetime:
 
 def _once(items: list[Item]) -> list[Item]:
     """Each item once, in the order given."""
-    return list(dict.fromkeys(items))
+    return items if len(items) < 2 else list(dict.fromkeys(items))
 
 
 Text = Annotated[str, Field(max_length=10_000), AfterValidator(_no_control_characters)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_control_characters)]
 Word = Annotated[str, AfterValidator(_known_word)]
 Time = Annotated[AwareDatetime, BeforeValidator(_iso_8601), AfterValidator(_in_utc)]
-Scale = Annotated[int, BeforeValidator(_no_boolean)]
+# A bound that stands after a function is checked in Python, which takes longer than the rest of the field.
+Arousal = Annotated[int, Field(ge=0, le=10), BeforeValidator(_no_boolean)]
+Valence = Annotated[int, Field(ge=-5, le=5), BeforeValidator(_no_boolean)]
 Duration = Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, allow_inf_nan=False)]
 AgeGroup = Literal["0-3", "4-7", "8-12", "13-19", "20-39", "40-59", "60-79", "80-100"]
 Gender = Literal["male", "female", "other"]
@@ -92,6 +96,9 @@ Report = Literal[
     "offensive", "sexual", "hate_speech", "broken_link", "no_speech", "several_speakers", "personal_data",
     "copyright", "other",
 ]  # fmt: skip
+
+
+_PLACE = {"url", "start_s", "end_s"}
 
 
 class Annotation(BaseModel):
@@ -115,8 +122,8 @@ class Annotation(BaseModel):
     language: Annotated[str, Field(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
     audio_description: Text | None = None
     video_description: Text | None = None
-    arousal: Annotated[Scale, Field(ge=0, le=10)] | None = None
-    valence: Annotated[Scale, Field(ge=-5, le=5)] | None = None
+    arousal: Arousal | None = None
+    valence: Valence | None = None
     age_group: AgeGroup | None = None
     gender: Gender | None = None
     gender_text: Text | None = None
@@ -138,19 +145,21 @@ class Annotation(BaseModel):
         """Drop what is blank, and turn `url`, `start_s` and `end_s` into the clip's id."""
         if not isinstance(row, dict):
             raise ValueError("a row is a JSON object")
-        said = {key: value for key, value in row.items() if not _is_blank(value)}
+        said = {
+            key: value
+            for key, value in row.items()
+            if value is not None and not (isinstance(value, str) and (not value or value.isspace()))
+        }
         if "clip_id" in said:
-            return {key: value for key, value in said.items() if key not in ("url", "start_s", "end_s")}
-        if not {"url", "start_s", "end_s"} <= said.keys():
+            for name in _PLACE & said.keys():
+                del said[name]
+            return said
+        if not said.keys() >= _PLACE:
             raise ValueError("the clip is named by clip_id, or by url, start_s and end_s")
         start_ms, end_ms = (_milliseconds(name, said[name]) for name in ("start_s", "end_s"))
         recording = ids.parse_address(str(said["url"]))
         clip_id = ids.clip_id(ids.source_id(recording.url), start_ms, end_ms)
         return {**said, "url": recording.url, "start_s": start_ms / 1000, "end_s": end_ms / 1000, "clip_id": clip_id}
-
-
-def _is_blank(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _milliseconds(name: str, value: object) -> int:
@@ -163,18 +172,20 @@ def _milliseconds(name: str, value: object) -> int:
     raise ValueError(f"{name}: no number of seconds: {str(value)[:80]!r}")
 
 
+LIST_FIELDS = ("background_sounds", "emotions", "reports")
 # Columns of catalog.annotation that come from a row as they are.
 SAID_COLUMNS = [
-    name
-    for name in Annotation.model_fields
-    if name not in ("url", "start_s", "end_s", "retracted", "vocabulary_version")
+    name for name in Annotation.model_fields if name not in {*_PLACE, *LIST_FIELDS, "retracted", "vocabulary_version"}
 ]
-COLUMNS = ["annotation_id", *SAID_COLUMNS, "is_retracted", "vocabulary_version", "file", "line", "flagged_fields"]
+COLUMNS = [
+    "annotation_id", *SAID_COLUMNS, *LIST_FIELDS, "is_retracted", "vocabulary_version", "file", "line",
+    "flagged_fields",
+]  # fmt: skip
 TEXT_FIELDS = (
     "transcription", "audio_description", "video_description", "gender_text", "accent_text", "background_text",
     "report_text",
 )  # fmt: skip
-_SAID, _TEXTS = attrgetter(*SAID_COLUMNS), attrgetter(*TEXT_FIELDS)
+_SAID, _LISTS, _TEXTS = (attrgetter(*names) for names in (SAID_COLUMNS, LIST_FIELDS, TEXT_FIELDS))
 # Where a row comes from and how it names its clip is not what it says.
 _NOT_SAID = {"source_ref", "url", "start_s", "end_s"}
 
@@ -193,11 +204,12 @@ class Accepted:
         return [
             hashlib.sha256(canonical.encode()).hexdigest(),
             *_SAID(said),
+            *map(_array, _LISTS(said)),
             said.retracted,
             said.vocabulary_version or vocabulary.load()[0],
             file,
             self.line,
-            self.flagged_fields(),
+            _array(self.flagged_fields()),
         ]
 
     def flagged_fields(self) -> list[str]:
@@ -266,6 +278,11 @@ def _complaint(fault: dict[str, Any]) -> str:
     if not where or fault["type"] in ("missing", "value_error"):
         return f"{where}: {message}" if where else message
     return f"{where}: {message} ({str(fault['input'])[:80]!r})"
+
+
+def _array(words: list[str]) -> str:
+    """Words of ours, or of a list of ours, as an array in Postgres' notation: the driver takes longer for it."""
+    return "{" + ",".join(f'"{word}"' for word in words) + "}" if words else "{}"
 
 
 def _storable(text: str) -> str:

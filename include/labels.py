@@ -5,10 +5,12 @@ voted on word by word in `transcripts.py`. docs/labels.md gives the formulas.
 """
 
 import logging
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include import catalog, raters, transcripts, vocabulary
+from include import catalog, columns, raters, tally, vocabulary
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,16 +31,87 @@ def renew(connection: "Connection[catalog.Row]", clip_table: str | None = None) 
     """
     from psycopg import sql
 
-    connection.execute("create temporary table if not exists clip_to_label (clip_id text primary key) on commit drop")
-    connection.execute("truncate clip_to_label")
-    chosen = sql.Identifier(clip_table) if clip_table else sql.Identifier("catalog", "annotation")
-    connection.execute(sql.SQL("insert into clip_to_label select distinct clip_id from {}").format(chosen))
-    connection.execute("analyze clip_to_label")
-    n_labels = catalog.run(
-        connection, "renew_labels", grave_reports=GRAVE_REPORTS, vocabulary_version=vocabulary.load()[0]
+    if clip_table is None:
+        return _renew_from(connection, columns.read_all(connection))
+    words = tally.Words.of(catalog.rows(connection, "select_vocabulary"))
+    connection.execute("drop table if exists clip_to_label")
+    connection.execute(
+        sql.SQL(catalog.statement("create_clip_to_label")).format(clips=sql.Identifier(clip_table)),
+        {"clips_at_once": columns.CLIPS_AT_ONCE},
     )
-    transcripts.renew(connection)
-    return n_labels
+    connection.execute("analyze clip_to_label")
+    connection.execute("delete from catalog.label using clip_to_label where label.clip_id = clip_to_label.clip_id")
+    held = _held(connection, is_all=False)
+    batches = connection.execute("select distinct batch from clip_to_label order by batch").fetchall()
+    return sum(
+        _write(connection, columns.read_clips(connection, "clip_to_label", [row["batch"]]), words, held)
+        for row in batches
+    )
+
+
+def _renew_from(connection: "Connection[catalog.Row]", said: columns.Annotations) -> int:
+    """Compute every label again from all annotations there are; how many."""
+    words = tally.Words.of(catalog.rows(connection, "select_vocabulary"))
+    held = _held(connection, is_all=True)
+    # Whoever reads labels waits from here on until they are back.
+    connection.execute("truncate catalog.label")
+    return _write(connection, said, words, held)
+
+
+def _held(connection: "Connection[catalog.Row]", *, is_all: bool) -> set[str]:
+    if is_all:
+        connection.execute("create temporary table if not exists clip_to_label (clip_id text) on commit drop")
+    found = catalog.rows(connection, "select_held_clips", is_all=is_all, grave_reports=GRAVE_REPORTS)
+    return {row["clip_id"] for row in found}
+
+
+def _write(connection: "Connection[catalog.Row]", said: columns.Annotations, words: tally.Words, held: set[str]) -> int:
+    """Write the labels of the clips of annotations, which have none by now; how many."""
+    import numpy as np
+    from psycopg import sql
+
+    annotator_ids = said.annotator_ids.to_pylist()
+    found = catalog.rows(connection, "select_annotator_weights", annotator_ids=annotator_ids)
+    weights = tally.Weights.of(found, annotator_ids)
+    votes = said.current
+    votes = votes[~weights.is_blocked[votes.annotator]]
+    n_clips, version = len(said.clip_ids), vocabulary.load()[0]
+
+    def label(first: int) -> bytes:
+        n = min(columns.CLIPS_AT_ONCE, n_clips - first)
+        begin, end = np.searchsorted(votes.clip, [first, first + n])
+        return _csv(tally.labels(votes[slice(begin, end)], first, n, weights, words, held, version))
+
+    into = sql.SQL("copy catalog.label ({}) from stdin (format csv)").format(
+        sql.SQL(", ").join(map(sql.Identifier, label_schema().names))
+    )
+    with connection.cursor() as cursor, cursor.copy(into) as copy:
+        for rows in _ahead(label, range(0, n_clips, columns.CLIPS_AT_ONCE)):
+            copy.write(rows)
+    return n_clips
+
+
+def _ahead(work: Callable[[int], bytes], items: Iterable[int]) -> Iterator[bytes]:
+    """What comes of each item; while one result is used, the next is made."""
+    with ThreadPoolExecutor(1) as pool:
+        making: list[Future[bytes]] = []
+        for item in items:
+            making.append(pool.submit(work, item))
+            if len(making) == 2:
+                yield making.pop(0).result()
+        for last in making:
+            yield last.result()
+
+
+def _csv(table: "pa.Table") -> bytes:
+    """Labels as COPY takes them: null is nothing, a text stands in quotes."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    into = pa.BufferOutputStream()
+    csv.write_csv(table.select(label_schema().names), into, csv.WriteOptions(include_header=False))
+    rows: bytes = into.getvalue().to_pybytes()
+    return rows
 
 
 def renew_all() -> int:
@@ -46,9 +119,10 @@ def renew_all() -> int:
     with catalog.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('open_empathic_merge'))")
         vocabulary.save(connection)
-        raters.renew(connection)
+        said = columns.read_all(connection)
+        raters.renew_all(connection, said)
         connection.execute("update catalog.annotator set is_counted = (state <> 'blocked')")
-        n_labels = renew(connection)
+        n_labels = _renew_from(connection, said)
     log.info("%d labels renewed", n_labels)
     return n_labels
 

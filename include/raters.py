@@ -7,15 +7,14 @@ docs/labels.md gives the formulas and their sources.
 
 import logging
 import math
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from include import catalog
+from include import catalog, columns, signals, tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from psycopg import Connection
+
+    from include.columns import Numbers
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +23,6 @@ MIN_SHARED = 10  # questions or ratings shared with others before a weight leave
 SHRINKAGE = 10  # questions that the mean of all annotators is worth
 MIN_WEIGHT, MAX_WEIGHT = 0.05, 2.0
 WATCHED_FACTOR = 0.5
-EM_ITERATIONS = 20
 
 MIN_GOLD = 5
 GOLD_FLOOR = 0.6
@@ -35,64 +33,70 @@ MIN_QUESTIONS, CHANCE_INFORMEDNESS = 30, 0.1
 TRUSTED_ANNOTATIONS, TRUSTED_WEIGHT = 50, 0.8
 
 
-def renew(connection: "Connection[catalog.Row]", annotator_table: str | None = None) -> int:
-    """Renew evidence, weight and state of the annotators in a table (column `annotator_id`), or of all; how many.
+def renew(connection: "Connection[catalog.Row]", annotator_table: str) -> int:
+    """Renew evidence, weight and state of the annotators in a table (column `annotator_id`); how many.
 
     What a person decided (`catalog.annotator_overrule`) stands above what the evidence comes to.
     """
+    connection.execute("drop table if exists judged_clip")
+    _choose(connection, annotator_table)
+    connection.execute(
+        catalog.statement("create_judged_clip"), {"window": WINDOW, "clips_at_once": columns.CLIPS_AT_ONCE}
+    )
+    connection.execute("analyze judged_clip")
+    (last,) = connection.execute("select coalesce(max(batch), -1) as batch from judged_clip").fetchall()
+    said = columns.read_clips(connection, "judged_clip", range(last["batch"] + 1), signals.TEXTS)
+    return _renew(connection, said, "judged_clip")
+
+
+def renew_all(connection: "Connection[catalog.Row]", said: columns.Annotations) -> int:
+    """Renew every annotator, as renew() does, from all annotations there are; how many."""
+    _choose(connection, "annotator", schema="catalog")
+    return _renew(connection, said, None)
+
+
+def _choose(connection: "Connection[catalog.Row]", annotator_table: str, schema: str = "pg_temp") -> None:
     from psycopg import sql
 
-    chosen = sql.Identifier(annotator_table) if annotator_table else sql.Identifier("catalog", "annotator")
-    connection.execute("drop table if exists annotator_to_renew, judged_vote")
+    connection.execute("drop table if exists annotator_to_renew")
     connection.execute(
         sql.SQL(
             "create temporary table annotator_to_renew on commit drop as select distinct annotator_id from {}"
-        ).format(chosen)
+        ).format(sql.Identifier(schema, annotator_table))
     )
-    connection.execute(catalog.statement("create_judged_vote"), {"window": WINDOW})
-    connection.execute("analyze judged_vote")
-    informedness = judge_families(catalog.rows(connection, "select_family_answers"))
-    mean = _mean(informedness.values())
-    signals = catalog.rows(connection, "select_annotator_signals")
-    evidence = [weigh({**row, **informedness.get(row["annotator_id"], _UNKNOWN)}, mean) for row in signals]
-    if evidence:
-        with connection.cursor() as cursor:
-            cursor.executemany(catalog.statement("upsert_annotator_evidence"), evidence)
+    connection.execute("analyze annotator_to_renew")
+
+
+def _renew(connection: "Connection[catalog.Row]", said: columns.Annotations, clip_table: str | None) -> int:
+    """Renew the annotators in annotator_to_renew by what was said of the clips that they are judged by."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def who(statement: str) -> "Numbers":
+        ids = [row["annotator_id"] for row in connection.execute(statement)]
+        mask: Numbers = pc.is_in(said.annotator_ids, pa.array(ids, pa.string())).to_numpy(zero_copy_only=False)
+        return mask
+
+    is_chosen = who("select annotator_id from annotator_to_renew")
+    is_blocked = who("select annotator_id from catalog.annotator where state = 'blocked'")
+    found = signals.judged(said, is_chosen, is_blocked, WINDOW)
+    figures, mean = signals.measure(
+        found,
+        tally.Words.of(catalog.rows(connection, "select_vocabulary")),
+        connection.execute("select * from catalog.gold_answer").fetchall(),
+        columns.clip_durations_s(connection, said.clip_ids, clip_table),
+    )
+    weighed = [weigh(row, mean) for row in figures]
+    if weighed:
+        connection.execute("drop table if exists staged_evidence")
+        connection.execute(
+            "create temporary table staged_evidence (like catalog.annotator_evidence including defaults) on commit drop"
+        )
+        catalog.copy_in(connection, "staged_evidence", list(weighed[0]), (list(row.values()) for row in weighed))
+        catalog.run(connection, "merge_staged_evidence")
     catalog.run(connection, "update_annotators")
-    log.info("%d annotators renewed", len(evidence))
-    return len(evidence)
-
-
-_UNKNOWN: dict[str, Any] = {"n_questions": 0, "informedness": None}
-
-
-def judge_families(answers: "list[catalog.Row]") -> dict[str, dict[str, Any]]:
-    """How much each annotator's choice of families tells, by `annotator_id`: `n_questions`, `informedness`.
-
-    An answer is `question` (a clip and a family that one of its raters chose), `annotator_id`, `is_yes`. The model
-    of Dawid & Skene (1979, https://doi.org/10.2307/2346806; crowd-kit's) estimates by EM how often an annotator
-    says yes where the answer is yes and where it is no; the difference is Youden's J (1950), 0 for answers by chance
-    whatever their base rate, 1 for answers that are always right.
-    """
-    n_of_annotator = Counter(str(answer["annotator_id"]) for answer in answers)
-    if all(n < MIN_SHARED for n in n_of_annotator.values()):
-        # Nobody's weight would leave 1; crowd-kit alone takes seconds to import.
-        return {who: {"n_questions": n, "informedness": None} for who, n in n_of_annotator.items()}
-    import pandas as pd
-    from crowdkit.aggregation import DawidSkene
-
-    data = pd.DataFrame(answers).rename(columns={"question": "task", "annotator_id": "worker", "is_yes": "label"})
-    n_questions = data.groupby("worker").size()
-    model = DawidSkene(n_iter=EM_ITERATIONS).fit(data)
-    assert model.errors_ is not None  # it was fitted one line above
-    if not {True, False} <= set(model.errors_.columns):
-        # Nobody ever contradicted anybody: nothing was learned of anyone.
-        return {str(who): {"n_questions": int(n), "informedness": None} for who, n in n_questions.items()}
-    said_yes = model.errors_.xs(True, level="label").reindex(n_questions.index, fill_value=0.0)
-    found = dict(zip(n_questions.index, said_yes[True] - said_yes[False], strict=True))
-    return {
-        str(who): {"n_questions": int(n), "informedness": round(float(found[who]), 6)} for who, n in n_questions.items()
-    }
+    log.info("%d annotators renewed", len(weighed))
+    return len(weighed)
 
 
 def weigh(evidence: dict[str, Any], mean_informedness: float) -> dict[str, Any]:
@@ -102,21 +106,21 @@ def weigh(evidence: dict[str, Any], mean_informedness: float) -> dict[str, Any]:
     enough is known. Any signal makes an annotator watched, at half the weight; two signals, or wrong answers on gold
     clips, block.
     """
-    signals = find_signals(evidence)
+    against = find_signals(evidence)
     n, found = evidence["n_questions"], evidence["informedness"]
     weight = 1.0
     if found is not None and n >= MIN_SHARED and mean_informedness > 0:
         shrunk = (n * found + SHRINKAGE * mean_informedness) / (n + SHRINKAGE)
         weight = min(MAX_WEIGHT, max(MIN_WEIGHT, shrunk / mean_informedness))
-    if len(signals) >= 2 or "fails_gold" in signals:
+    if len(against) >= 2 or "fails_gold" in against:
         state = "blocked"
-    elif signals:
+    elif against:
         state, weight = "watched", weight * WATCHED_FACTOR
     elif evidence["n_annotations"] >= TRUSTED_ANNOTATIONS and n >= MIN_QUESTIONS and weight >= TRUSTED_WEIGHT:
         state = "trusted"
     else:
         state = "new"
-    return {**evidence, "signals": signals, "weight": round(weight, 4), "state": state}
+    return {**evidence, "signals": against, "weight": round(weight, 4), "state": state}
 
 
 def find_signals(evidence: dict[str, Any]) -> list[str]:
@@ -161,10 +165,3 @@ def evidence(annotator_id: str | None = None) -> list[catalog.Row]:
     """Evidence, state and any decision on one annotator, or on all, the least believed first."""
     with catalog.connect() as connection:
         return catalog.rows(connection, "select_annotators", annotator_id=annotator_id)
-
-
-def _mean(found: "Iterable[dict[str, Any]]") -> float:
-    """Mean informedness, each annotator weighing as much as the questions they answered."""
-    known = [(row["n_questions"], row["informedness"]) for row in found if row["informedness"] is not None]
-    total = sum(n for n, _ in known)
-    return sum(n * value for n, value in known) / total if total else 0.0

@@ -1,47 +1,23 @@
 """What was said, by consensus: several transcriptions of a clip, voted on word by word.
 
-ROVER (Fiscus 1997, https://doi.org/10.1109/ASRU.1997.659110; crowd-kit's) aligns the transcriptions and takes the
-most frequent word at each place. It starts from the one nearest to all others and leaves out the farthest, so that
-one that is about something else does not bend the alignment.
+ROVER (`rover.py`) aligns the transcriptions and takes the most frequent word at each place. It starts from the one
+nearest to all others and leaves out the farthest, so that one that is about something else does not bend the alignment.
 """
 
-import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import groupby
-from typing import TYPE_CHECKING
 
-from include import catalog, personal
-
-if TYPE_CHECKING:
-    from psycopg import Connection
-
-log = logging.getLogger(__name__)
+from include import personal, rover
 
 MAX_VOTERS = 5
 MAX_WORDS = 300  # of one transcription; a clip has 30 s
 _WORD = re.compile(r"[\w'’]+")
 
 
-def renew(connection: "Connection[catalog.Row]") -> int:
-    """Set the transcription of the labels of `clip_to_label` that three raters or more disagree on; how many.
-
-    Where fewer transcribed, or more than half wrote the same, the most frequent one stands as the label has it.
-    """
-    with connection.cursor(name="transcriptions") as cursor:
-        cursor.execute(catalog.statement("select_disputed_transcriptions"))
-        agreed = list(_consensus_by_clip(cursor))
-    with connection.cursor() as cursor:
-        cursor.executemany("update catalog.label set transcription = %s where clip_id = %s", agreed)
-    return len(agreed)
-
-
-def _consensus_by_clip(found: Iterable[catalog.Row]) -> Iterator[tuple[str | None, str]]:
-    for clip_id, said in groupby(found, key=lambda row: row["clip_id"]):
-        text = consensus([row["transcription"] for row in said])
-        # Words of two texts may come to an address that neither holds.
-        yield (None if personal.is_personal(text) else text), clip_id
+def publishable_consensus(texts: list[str]) -> str | None:
+    """What several transcriptions come to; None if that holds what looks personal, as words of two texts may."""
+    text = consensus(sorted(texts))
+    return None if personal.is_personal(text) else text
 
 
 def consensus(texts: list[str]) -> str:
@@ -50,17 +26,13 @@ def consensus(texts: list[str]) -> str:
     Case and punctuation don't count in the vote; the result has those of the most frequent text that says just
     this, if one does, and is in lower case without punctuation otherwise.
     """
-    import pandas as pd
-    from crowdkit.aggregation import ROVER
-
     spoken = [(words(text), text) for text in sorted(texts)]
     voters = sorted(said for said, _ in spoken if said)
     if not voters:
         return Counter(sorted(texts)).most_common(1)[0][0]
     distance = {said: sum(edit_distance(said, other) for other in voters) for said in set(map(tuple, voters))}
     nearest = sorted(voters, key=lambda said: (distance[tuple(said)], said))[:MAX_VOTERS]
-    answers = pd.DataFrame({"task": 0, "worker": range(len(nearest)), "text": [" ".join(said) for said in nearest]})
-    agreed = str(ROVER(str.split, " ".join).fit_predict(answers)[0])
+    agreed = " ".join(rover.vote(nearest))
     as_written = Counter(text for said, text in spoken if " ".join(said) == agreed)
     return as_written.most_common(1)[0][0] if as_written else agreed
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from include import annotations, labels, raters, settings
+from include import annotations, dawid_skene, labels, raters, settings
 from tests.conftest import annotation, believe, merge, sql
 
 WORDS = ["happy", "sad", "calm", "angry", "afraid", "neutral"]
@@ -187,4 +187,34 @@ def test_a_person_decides_on_what_is_held_and_later_reports_hold_it_again(pipeli
 
 def test_no_evidence_no_renewal(pipeline: settings.Settings) -> None:
     assert annotations.merge_stream(__import__("io").BytesIO(b""), "a.jsonl")["labels"] == 0
-    assert raters.judge_families([]) == {}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_answers_tell_is_crowd_kits_dawid_skene(seed: int) -> None:
+    import numpy as np
+    import pandas as pd
+    from crowdkit.aggregation import DawidSkene
+
+    rng = np.random.default_rng(seed)
+    reliability, rows = rng.uniform(0.2, 1, 12), []
+    for question in range(200):
+        is_true = rng.random() < 0.3
+        for who in rng.choice(11, rng.integers(1, 5), replace=False):
+            rows.append((question, who, bool(is_true if rng.random() < reliability[who] else rng.random() < 0.4)))
+    rows = [(question, who, is_yes and who != seed) for question, who, is_yes in rows]  # one never says yes
+    data = pd.DataFrame(rows, columns=["task", "worker", "label"])
+    errors = DawidSkene(n_iter=dawid_skene.ITERATIONS).fit(data).errors_
+    assert errors is not None
+    said_yes = errors.xs(True, level="label").reindex(range(11), fill_value=0.0)
+    found = dawid_skene.informedness(*(data[name].to_numpy() for name in data.columns), n_raters=12)
+    assert found[:11] == pytest.approx((said_yes[True] - said_yes[False]).to_numpy(), abs=1e-12)
+    assert np.isnan(found[11])
+
+
+def test_who_is_never_contradicted_tells_nothing() -> None:
+    import numpy as np
+
+    question, rater = np.array([0, 0, 1]), np.array([0, 1, 0])
+    assert np.isnan(dawid_skene.informedness(question, rater, np.array([True, True, True]), 2)).all()
+    nobody = np.array([], int)
+    assert np.isnan(dawid_skene.informedness(nobody, nobody, nobody.astype(bool), 2)).all()

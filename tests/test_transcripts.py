@@ -1,10 +1,11 @@
 """Consensus of transcriptions."""
 
 import itertools
+import random
 
 import pytest
 
-from include import settings, transcripts
+from include import rover, settings, transcripts
 from tests.conftest import annotation, believe, merge, sql
 
 CLIP = "youtube-abcdefghijk-0-10000"
@@ -17,6 +18,24 @@ SAID = [
 def test_the_consensus_may_be_better_than_each_of_them() -> None:
     texts = ["one too three four", "one two tree four", "one two three for", "six"]
     assert transcripts.consensus(texts) == "one two three four"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_vote_on_words_is_crowd_kits(seed: int) -> None:
+    import pandas as pd
+    from crowdkit.aggregation import ROVER
+
+    rng = random.Random(seed)
+    texts = {
+        clip: [rng.choices(["a", "b", "cc", "d", "eee"], k=rng.randrange(1, 9)) for _ in range(rng.randrange(1, 6))]
+        for clip in range(100)
+    }
+    data = pd.DataFrame(
+        [(clip, n, " ".join(said)) for clip, given in texts.items() for n, said in enumerate(given)],
+        columns=["task", "worker", "text"],
+    )
+    expected = ROVER(str.split, " ".join).fit_predict(data)
+    assert {clip: " ".join(rover.vote(given)) for clip, given in texts.items()} == expected.to_dict()
 
 
 def test_the_order_of_the_texts_does_not_matter() -> None:

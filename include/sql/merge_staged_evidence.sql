@@ -1,14 +1,5 @@
 insert into catalog.annotator_evidence
-(
-    annotator_id, n_annotations, n_questions, informedness, arousal_correlation, arousal_n, valence_correlation,
-    valence_n, n_gold, n_gold_right, n_timed, fast_share, same_share, n_described, pasted_share, signals, state, weight
-)
-values
-(
-    %(annotator_id)s, %(n_annotations)s, %(n_questions)s, %(informedness)s, %(arousal_correlation)s, %(arousal_n)s,
-    %(valence_correlation)s, %(valence_n)s, %(n_gold)s, %(n_gold_right)s, %(n_timed)s, %(fast_share)s,
-    %(same_share)s, %(n_described)s, %(pasted_share)s, %(signals)s, %(state)s, %(weight)s
-)
+select * from staged_evidence
 on conflict (annotator_id) do update
     set n_annotations = excluded.n_annotations,
         n_questions = excluded.n_questions,

@@ -1,0 +1,6 @@
+select
+    version,
+    word,
+    coalesce(current_word, word) as today,
+    family
+from catalog.vocabulary
