@@ -102,6 +102,16 @@ def as_text(result: Any, indent: str = "") -> str:
     return f"{indent}{result}"
 
 
+def as_lines(rows: list[dict[str, Any]], *columns: str) -> str:
+    """Rows as an aligned table, a line each under its columns' names; an empty value is a dash."""
+    cells = [list(columns)]
+    for row in rows:
+        values = [", ".join(row[name]) if isinstance(row[name], list) else row[name] for name in columns]
+        cells.append(["-" if value in (None, "") else " ".join(str(value).split()) for value in values])
+    widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
 def total(results: Iterable[dict[str, int]]) -> dict[str, int]:
     """Counts of several batches, added up."""
     counts: Counter[str] = Counter()
@@ -248,6 +258,23 @@ def annotators() -> None:
     """Whom to believe: evidence on annotators, and what people decided."""
 
 
+STATES = click.Choice(["new", "trusted", "watched", "blocked"])
+
+
+@annotators.command(name="list")
+@click.option("--state", type=STATES, help="Only those of this state.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+def list_annotators(state: str | None, limit: int | None) -> None:
+    """Annotators in a line each, the least believed first: state, weight, what speaks against them."""
+    from include import raters
+
+    catalog.migrate()
+    found = raters.annotators(state, limit)
+    if click.get_current_context().obj:
+        show(found)
+    show(as_lines(found, "annotator_id", "state", "weight", "n_annotations", "signals", "decided"))
+
+
 @annotators.command(name="show")
 @click.argument("annotator_id", required=False)
 def show_annotators(annotator_id: str | None) -> None:
@@ -261,7 +288,7 @@ def show_annotators(annotator_id: str | None) -> None:
 
 @annotators.command(name="overrule")
 @click.argument("annotator_id")
-@click.option("--state", type=click.Choice(["new", "trusted", "watched", "blocked"]), help="Their state.")
+@click.option("--state", type=STATES, help="Their state.")
 @click.option("--weight", type=click.FloatRange(0), help="Of their votes on every field.")
 @click.option("--reason", default="", help="Why; kept with the decision.")
 def overrule_annotator(annotator_id: str, state: str | None, weight: float | None, reason: str) -> None:
@@ -277,6 +304,67 @@ def overrule_annotator(annotator_id: str, state: str | None, weight: float | Non
     if not raters.overrule(annotator_id, state, weight, reason):
         show({"refused": f"no annotator {annotator_id}"}, refused=True)
     show(raters.evidence(annotator_id))
+
+
+@annotators.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def profiles(file: Path) -> None:
+    """Take in what annotators chose to tell of themselves, for bias tables by group alone.
+
+    FILE is .jsonl or .csv: annotator_id, age_group, gender, first_language. A row that tells nothing forgets.
+    """
+    from include import profiles as profiling
+
+    take_in(file, profiling.import_file)
+
+
+@main.group()
+def gold() -> None:
+    """Clips with known answers, by which annotators are judged."""
+
+
+@gold.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def import_gold(file: Path) -> None:
+    """Take in the known answers in FILE, and judge anew who annotated these clips.
+
+    FILE is .jsonl or .csv: clip_id (or url, start_s, end_s), families, arousal_min, arousal_max, valence_min,
+    valence_max, note.
+    """
+    from include import gold as answering
+
+    take_in(file, answering.import_file)
+
+
+def take_in(file: Path, import_file: Callable[[Path], dict[str, Any]]) -> None:
+    """Import a file of rows and show what became of them; a name that says no form is wrong use."""
+    catalog.migrate()
+    try:
+        counts = import_file(file)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    show(counts, refused=has_refusals(counts))
+
+
+@gold.command(name="list")
+def list_gold() -> None:
+    """The known answers, and how many annotators each has been asked."""
+    from include import gold as answering
+
+    catalog.migrate()
+    show(answering.answers())
+
+
+@gold.command()
+@click.argument("clip_id")
+def remove(clip_id: str) -> None:
+    """Forget the known answer of CLIP_ID."""
+    from include import gold as answering
+
+    catalog.migrate()
+    if not answering.remove(clip_id):
+        show({"refused": f"no known answer of a clip {clip_id}"}, refused=True)
+    show({clip_id: "removed"})
 
 
 @main.group()

@@ -163,6 +163,14 @@ def evidence(annotator_id: str | None = None) -> list[catalog.Row]:
         return catalog.rows(connection, "select_annotators", annotator_id=annotator_id)
 
 
+def annotators(state: str | None = None, limit: int | None = None) -> list[catalog.Row]:
+    """A row an annotator, of one state or of all, the least believed first: `annotator_id`, `state`, `weight`,
+    `n_annotations` judged, `signals` against them, and why a person `decided`, if one did.
+    """
+    with catalog.connect() as connection:
+        return catalog.rows(connection, "select_annotator_list", state=state, limit=limit)
+
+
 def _mean(found: "Iterable[dict[str, Any]]") -> float:
     """Mean informedness, each annotator weighing as much as the questions they answered."""
     known = [(row["n_questions"], row["informedness"]) for row in found if row["informedness"] is not None]

@@ -214,6 +214,46 @@ def test_a_catalog_that_can_not_be_reached_is_named(pipeline: settings.Settings)
     assert result.output.startswith("Error: the catalog: connection failed")
 
 
+def test_annotators_are_listed_shown_and_overruled(oe: Oe, pipeline: settings.Settings) -> None:
+    agreed([CLIP], n_raters=2)
+    assert json.loads(oe("annotators", "overrule", "rater-1", "--state", "blocked", "--reason", "asked to").output)
+    listed = json.loads(oe("annotators", "list").output)
+    assert [(row["annotator_id"], row["state"], row["decided"]) for row in listed] == [
+        ("rater-1", "blocked", "asked to"), ("rater-0", "new", None)
+    ]  # fmt: skip
+    assert json.loads(oe("annotators", "list", "--state", "watched").output) == []
+    assert len(json.loads(oe("annotators", "list", "--limit", "1").output)) == 1
+    shown = json.loads(oe("annotators", "show", "rater-1").output)[0]
+    assert (shown["evidence"]["n_annotations"], shown["overrule"]["reason"]) == (1, "asked to")
+    assert json.loads(oe("annotators", "overrule", "rater-1").output)[0]["state"] == "new"
+    assert oe("annotators", "overrule", "rater-1", "--state", "blocked").exit_code == 2
+    for arguments in (["show", "nobody"], ["overrule", "nobody", "--weight", "1", "--reason", "x"]):
+        result = oe("annotators", *arguments)
+        assert (result.exit_code, json.loads(result.output)) == (1, {"refused": "no annotator nobody"})
+    plain = CliRunner().invoke(cli.main, ["--catalog", str(pipeline.catalog_url), "annotators", "list"])
+    assert plain.output.splitlines() == [
+        "annotator_id  state  weight  n_annotations  signals  decided",
+        "rater-0       new    1.0     1              -        -",
+        "rater-1       new    1.0     1              -        -",
+    ]
+
+
+def test_gold_answers_and_profiles_are_taken_from_files(oe: Oe, tmp_path: Path) -> None:
+    agreed([CLIP], n_raters=2)
+    path = form(tmp_path / "gold.jsonl", {"clip_id": CLIP, "arousal_min": 7}, {"clip_id": CLIP})
+    result = oe("gold", "import", path)
+    assert result.exit_code == 1
+    assert json.loads(result.output)["reasons"] == [
+        "line 2: it says no answer: families, or a bound of arousal or valence"
+    ]
+    assert json.loads(oe("gold", "list").output)[0]["n_annotators"] == 2
+    assert json.loads(oe("gold", "remove", CLIP).output) == {CLIP: "removed"}
+    assert oe("gold", "remove", CLIP).exit_code == 1
+    path = form(tmp_path / "people.jsonl", {"annotator_id": "rater-0", "age_group": "20-39"})
+    assert json.loads(oe("annotators", "profiles", path).output) == {"profiles": 1, "forgotten": 0, "rejected": 0}
+    assert oe("annotators", "profiles", form(tmp_path / "people.txt")).exit_code == 2
+
+
 # The script
 
 
