@@ -52,6 +52,16 @@ def renew(connection: "Connection[catalog.Row]", annotator_table: str | None = N
     connection.execute(catalog.statement("create_judged_vote"), {"window": WINDOW})
     connection.execute("analyze judged_vote")
     informedness = judge_families(catalog.rows(connection, "select_family_answers"))
+    n_judged = _judge(connection, informedness)
+    # The mean of a clip's ratings is that of raters who count. Who is blocked does not hang on it, so twice is enough.
+    if catalog.run(connection, "update_judged_vote_blocks"):
+        _judge(connection, informedness)
+    log.info("%d annotators renewed", n_judged)
+    return n_judged
+
+
+def _judge(connection: "Connection[catalog.Row]", informedness: dict[str, dict[str, Any]]) -> int:
+    """Write evidence, weight and state of the annotators to renew, from what judged_vote has of them; how many."""
     mean = _mean(informedness.values())
     signals = catalog.rows(connection, "select_annotator_signals")
     evidence = [weigh({**row, **informedness.get(row["annotator_id"], _UNKNOWN)}, mean) for row in signals]
@@ -59,7 +69,6 @@ def renew(connection: "Connection[catalog.Row]", annotator_table: str | None = N
         with connection.cursor() as cursor:
             cursor.executemany(catalog.statement("upsert_annotator_evidence"), evidence)
     catalog.run(connection, "update_annotators")
-    log.info("%d annotators renewed", len(evidence))
     return len(evidence)
 
 
@@ -108,7 +117,9 @@ def weigh(evidence: dict[str, Any], mean_informedness: float) -> dict[str, Any]:
     if found is not None and n >= MIN_SHARED and mean_informedness > 0:
         shrunk = (n * found + SHRINKAGE * mean_informedness) / (n + SHRINKAGE)
         weight = min(MAX_WEIGHT, max(MIN_WEIGHT, shrunk / mean_informedness))
-    if len(signals) >= 2 or "fails_gold" in signals:
+    # Disagreement takes nobody's voice away: it weighs less. So a block hangs on what an annotator did alone, and not
+    # on whose votes came first.
+    if len([name for name in signals if name != "disagrees"]) >= 2 or "fails_gold" in signals:
         state = "blocked"
     elif signals:
         state, weight = "watched", weight * WATCHED_FACTOR

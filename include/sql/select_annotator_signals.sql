@@ -15,14 +15,17 @@ clip_mean as (
 own as (
     select
         judged_vote.*,
-        (clip.end_ms - clip.start_ms) / 1000.0 as clip_s,
+        -- From the id, as a clip may become known only later.
+        (
+            substring(judged_vote.clip_id from '-\d{1,9}-(\d{1,9})$')::integer
+            - substring(judged_vote.clip_id from '-(\d{1,9})-\d{1,9}$')::integer
+        ) / 1000.0 as clip_s,
         case when clip_mean.arousal_n >= 2 then clip_mean.arousal end as arousal_all,
         case when clip_mean.valence_n >= 2 then clip_mean.valence end as valence_all,
         array(select word.word from unnest(judged_vote.emotions) as word (word) order by word.word collate "C")::text
         || coalesce('a' || judged_vote.arousal, '') || coalesce('v' || judged_vote.valence, '') as answer
     from judged_vote
     inner join clip_mean using (clip_id)
-    left join catalog.clip using (clip_id)
     where judged_vote.is_recent
 ),
 
