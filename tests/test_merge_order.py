@@ -115,22 +115,29 @@ def test_one_file_of_all_rows_needs_no_relabel(pipeline: settings.Settings) -> N
 
 def test_a_merge_renews_weights_and_moves_only_labels_with_new_votes(pipeline: settings.Settings) -> None:
     rows = [row for row in crowd(5) if isinstance(row, dict) and row.get("end_s") is None and "clip_id" in row]
-    early = {f"youtube-abcdefghijk-{n}-9000" for n in range(4)}
-    merge([row for row in rows if row["clip_id"] in early])
+    parts = [range(4), range(4, 25), range(25, 40)]
+    first, second, third = (
+        [row for row in rows if row["clip_id"] in {f"youtube-abcdefghijk-{n}-9000" for n in part}] for part in parts
+    )
+
+    def early() -> list[dict[str, Any]]:
+        clip_ids = [row["clip_id"] for row in first]
+        return sql("select * from catalog.label where clip_id = any(%s) order by clip_id", clip_ids)
+
+    merge(first)
+    before = early()
+    merge(second)
+    # The machine is blocked meanwhile, so its votes leave these clips: nothing else moves them.
+    quiet = early()
+    assert [row["n_raters"] for row in quiet] == [row["n_raters"] - 1 for row in before]
     weights = {row["annotator_id"]: row["weight"] for row in raters.annotators()}
-    statement = "select * from catalog.label where clip_id = any(%s) order by clip_id"
-    before = sql(statement, sorted(early))
-    assert len(before) == 4
-    merge([row for row in rows if row["clip_id"] not in early])
+    merge(third)
     assert {row["annotator_id"]: row["weight"] for row in raters.annotators()} != weights
-    # The machine is blocked meanwhile, so its votes leave these clips, too: that alone moves them.
-    assert [row["n_raters"] for row in sql(statement, sorted(early))] == [row["n_raters"] - 1 for row in before]
-    quiet = sql(statement, sorted(early))
-    merge([annotation(f"youtube-abcdefghijk-{n}-9000", "dice") for n in range(50, 60)])
-    assert sql(statement, sorted(early)) == quiet
+    assert early() == quiet
     labels.renew_all()
-    relabelled = sql(statement, sorted(early))
+    relabelled = early()
     assert relabelled != quiet
-    assert [{k: v for k, v in row.items() if k not in WEIGHTED} for row in relabelled] == [
-        {k: v for k, v in row.items() if k not in WEIGHTED} for row in quiet
-    ]
+    for one, other in zip(relabelled, quiet, strict=True):
+        assert {k: v for k, v in one.items() if k not in WEIGHTED} == {
+            k: v for k, v in other.items() if k not in WEIGHTED
+        }
