@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -78,10 +79,18 @@ def show(result: Any, *, refused: bool = False) -> None:
     """Print a verb's result, as JSON if that was asked for, and end with the exit status that says how it went."""
     context = click.get_current_context()
     if context.obj:
-        click.echo(json.dumps(result, indent=1, default=str, ensure_ascii=False))
+        text = json.dumps(result, indent=1, default=str, ensure_ascii=False)
+        # As JSON writes it; text of strangers must not command the terminal, nor turn its direction.
+        click.echo("".join(json.dumps(char)[1:-1] if is_control(char) else char for char in text))
     else:
-        click.echo(result if isinstance(result, str) else as_text(result))
+        text = result if isinstance(result, str) else as_text(result)
+        click.echo("".join("\ufffd" if is_control(char) else char for char in text))
     context.exit(REFUSED if refused else DONE)
+
+
+def is_control(char: str) -> bool:
+    """Whether a character is not to be seen: an escape, a change of direction; no blank or line break."""
+    return not char.isprintable() and char not in "\n\t" and unicodedata.category(char) != "Zs"
 
 
 def as_text(result: Any, indent: str = "") -> str:
