@@ -49,6 +49,20 @@ def parquet_file(rows: list[dict[str, Any]]) -> bytes:
     return out.getvalue()
 
 
+def tasks_of(rows: list[dict[str, Any]]) -> bytes:
+    return json.dumps(
+        [
+            {
+                "id": 1,
+                "data": {"clip_id": row["clip_id"]},
+                "annotations": [{"id": 1, "completed_by": 1, "created_at": row["submitted_at"], "result": []}],
+            }
+            for row in rows
+        ],
+        indent=1,
+    ).encode()
+
+
 FULL = {
     **ROW, "arousal": 7, "valence": -3, "time_spent_s": 12.5, "emotions": ["happy", "calm"], "gender": "female",
     "transcription": 'None said "so",\r\nand left', "background_sounds": ["music"], "reports": ["other"],
@@ -141,21 +155,65 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         assert peak_bytes(8000, suffix) < 1.5 * peak_bytes(2000, suffix) + 200_000
 
 
+class Endless(io.RawIOBase):
+    """A file that begins, goes on for very long without a line break, and ends; made as it is read."""
+
+    def __init__(self, begin: bytes, n_bytes: int, end: bytes) -> None:
+        self.parts = [io.BytesIO(begin), io.BytesIO(end)]
+        self.n_left = n_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        got = self.parts[0].readinto(target)
+        if got or not self.parts[1:]:
+            return got
+        n = min(len(target), self.n_left)
+        target[:n] = b"x" * n
+        self.n_left -= n
+        if not self.n_left:
+            self.parts.pop(0)
+        return n
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "end", "n_accepted", "reason"),
+    [
+        ("a.jsonl", jsonl([ROW]) + b'{"transcription": "', b'"}\n' + jsonl([ROW]), 2, "a line of over 1000000 bytes"),
+        ("a.csv", csv_file([ROW]), b"\n" + csv_file([ROW]).split(b"\n", 1)[1], 2, "a line of over 1000000 bytes"),
+        ("a.csv", csv_file([ROW]) + b'"', b'"\n' + csv_file([ROW]).split(b"\n", 1)[1], 2, "a line of over"),
+        ("a.json", tasks_of([ROW])[:-1].rstrip() + b',{"id": "', b'"}]', 1, "no task within 4000000 characters"),
+    ],
+    ids=["jsonl", "csv", "csv-open-quote", "label-studio"],
+)
+def test_a_line_of_100_megabytes_costs_itself_and_no_memory(
+    name: str, begin: bytes, end: bytes, n_accepted: int, reason: str
+) -> None:
+    list(readers.read(io.BytesIO(jsonl([ROW])), "a.jsonl"))  # what is made once, at first use
+    tracemalloc.start()
+    found = list(readers.read(Endless(begin, 100_000_000, end), name))  # type: ignore[arg-type]
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 40_000_000
+    assert sum(isinstance(row, contract.Accepted) for row in found) == n_accepted
+    (refused,) = [row for row in found if isinstance(row, contract.Rejected)]
+    assert reason in refused.reason
+    assert len(refused.raw) <= 1000
+
+
+def test_a_line_of_100_megabytes_in_a_small_zip_is_no_bomb() -> None:
+    content = gzip.compress(jsonl([ROW]) + b"x" * 100_000_000 + b"\n" + jsonl([ROW]), compresslevel=1)
+    assert len(content) < 1_000_000
+    tracemalloc.start()
+    found = read(content, "a.jsonl.gz")
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 20_000_000
+    assert [isinstance(row, contract.Accepted) for row in found] == [True, False, True]
+
+
 # Label Studio
-
-
-def tasks_of(rows: list[dict[str, Any]]) -> bytes:
-    return json.dumps(
-        [
-            {
-                "id": 1,
-                "data": {"clip_id": row["clip_id"]},
-                "annotations": [{"id": 1, "completed_by": 1, "created_at": row["submitted_at"], "result": []}],
-            }
-            for row in rows
-        ],
-        indent=1,
-    ).encode()
 
 
 TASK = {
