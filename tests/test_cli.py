@@ -137,6 +137,26 @@ def test_labels_are_exported(oe: Oe, tmp_path: Path) -> None:
     assert pq.read_table(out)["clip_id"].to_pylist() == [CLIP]
 
 
+def test_agreement_is_told_by_field(oe: Oe) -> None:
+    agreed(["youtube-abcdefghijk-0-500"], n_raters=3, arousal=1)
+    agreed(["youtube-bcdefghijkl-0-500"], n_raters=2, arousal=9)
+    result = oe("labels", "agreement")
+    found = json.loads(result.output)
+    assert result.exit_code == 0
+    assert found["arousal"] == {"alpha": 1.0, "level": "interval", "n_clips": 2, "n_ratings": 5}
+    assert found["gender"] == {"alpha": None, "level": "nominal", "n_clips": 0, "n_ratings": 0}
+    assert list(found) == ["emotions", "arousal", "valence", "age_group", "gender", "accent", "audio_quality"]
+
+
+def test_a_held_clip_is_decided_on(oe: Oe) -> None:
+    agreed([CLIP], n_raters=2, reports=["offensive"])
+    assert json.loads(oe("labels", "decide", CLIP, "release", "--reason", "a joke").output) == {CLIP: "release"}
+    assert sql("select is_held from catalog.label") == [{"is_held": False}]
+    assert oe("labels", "decide", CLIP, "release").exit_code == 2
+    result = oe("labels", "decide", "nowhere", "hold", "--reason", "x")
+    assert (result.exit_code, json.loads(result.output)) == (1, {"refused": "no label of a clip nowhere"})
+
+
 def test_a_clip_is_shown_with_all_that_is_known(oe: Oe) -> None:
     agreed([ready_clip("abcdefghijk")], n_raters=2)
     oe("release", "build", "--version", "2026.01.01")

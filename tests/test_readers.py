@@ -297,6 +297,9 @@ def test_the_original_export_is_recognised_in_each_of_its_forms() -> None:
         ("a.csv", export_csv(row)),
         ("a.csv", csv_file([row])),
         ("a.csv.gz", gzip.compress(export_csv(row))),
+        ("a.csv", b"\xef\xbb\xbf" + export_csv(row)),
+        ("a.csv", b"\xef\xbb\xbf" + csv_file([row])),
+        ("a.parquet", parquet_file([{**row, "emotion": row["emotion"].encode(), "is_locked": False}])),
         ("a.parquet", parquet_file([row])),
     ):
         (found,) = said(content, name, valence_scale="form")
