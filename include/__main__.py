@@ -262,6 +262,17 @@ def merge(files: tuple[Path, ...], form: str, valence_scale: str | None) -> None
     show({**counts, **({"reasons": reasons} if reasons else {})}, refused=has_refusals(counts))
 
 
+@annotations.command()
+@click.option("--file", help="Only rows of a file of this name.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many rows.")
+def rejected(file: str | None, limit: int) -> None:
+    """Rows that were refused, as they stood and why, the newest first: to be mended and sent again in a new file."""
+    from include import funnel
+
+    catalog.migrate()
+    show(funnel.rejects(file, limit))
+
+
 @main.group()
 def annotators() -> None:
     """Whom to believe: evidence on annotators, and what people decided."""

@@ -129,6 +129,18 @@ def test_merge_says_what_it_refused(oe: Oe, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_refused_rows_are_read_as_they_stood(oe: Oe, tmp_path: Path) -> None:
+    bad = annotation(CLIP, "ada", arousal=11)
+    oe("annotations", "merge", form(tmp_path / "one.jsonl", bad, "no row"), form(tmp_path / "two.jsonl", "neither"))
+    found = json.loads(oe("annotations", "rejected", "--file", "one.jsonl").output)
+    assert [(row["line"], row["raw"]) for row in found] == [(1, json.dumps(bad)), (2, "no row")]
+    assert found[0]["reason"].startswith("arousal: ")
+    everything = json.loads(oe("annotations", "rejected").output)
+    assert [row["file"] for row in everything] == ["two.jsonl", "one.jsonl", "one.jsonl"]
+    assert len(json.loads(oe("annotations", "rejected", "--limit", "1").output)) == 1
+    assert json.loads(oe("annotations", "rejected", "--file", "three.jsonl").output) == []
+
+
 def test_labels_are_exported(oe: Oe, tmp_path: Path) -> None:
     agreed([CLIP])
     out = tmp_path / "labels.parquet"

@@ -86,10 +86,13 @@ def test_personal_texts_are_in_no_file_of_a_release(pipeline: settings.Settings)
         fields = dict.fromkeys(contract.TEXT_FIELDS, text)
         merge([annotation(clip_id, who, **fields) for who in ("ada", "bo")])
         merge([annotation(clip_id, "cy", transcription="good morning", audio_description="a room")])
+    sql("update catalog.source set licence = 'CC BY-NC-ND 4.0' where source_id = 'youtube:abcdefghi00'")
     publish()
     files = dict(published())
-    assert {"votes.parquet", "clips.parquet", "README.md", "croissant.json"} <= {path.split("/")[2] for path in files}
-    assert sum(path.endswith(".json") and ".tar/" in path for path in files) == len(PERSONAL)
+    assert {"votes.parquet", "clips.parquet", "links.parquet", "README.md", "croissant.json"} <= {
+        path.split("/")[2] for path in files
+    }
+    assert sum(path.endswith(".json") and ".tar/" in path for path in files) == len(PERSONAL) - 1
     for path, text in files.items():
         for personal in ("lovelace", "7946", "555-123", "[at]"):
             assert personal not in text, path

@@ -449,6 +449,45 @@ def test_a_file_that_is_being_written_waits_until_it_is_whole(
     assert "midst" in sql("select reason from catalog.annotation_reject")[0]["reason"]
 
 
+@pytest.mark.parametrize(
+    ("name", "whole", "n_cut"),
+    [
+        ("a.csv", csv_file([ROW, {**ROW, "annotator_id": "bo", "transcription": "Good morning"}]), 9),
+        ("a.csv", csv_file([ROW, {**ROW, "annotator_id": "bo", "transcription": "Good, morning"}]), 4),
+        ("a.tsv", csv_file([ROW, {**ROW, "annotator_id": "bo"}], "\t"), 20),
+        ("a.csv.gz", gzip.compress(csv_file([ROW, {**ROW, "annotator_id": "bo"}])), 5),
+        ("a.parquet", parquet_file([ROW, {**ROW, "annotator_id": "bo"}]), 30),
+        ("a.json", tasks_of([ROW, ROW]), 25),
+    ],
+)
+def test_half_a_file_of_any_form_waits_until_it_is_whole(
+    pipeline: settings.Settings, name: str, whole: bytes, n_cut: int
+) -> None:
+    path = f"inbox/annotations/{name}"
+    store.write_bytes(path, whole[:-n_cut])
+    assert annotations.merge_inbox_file(path, "b") == {"unfinished": 1}
+    assert store.paths_below("inbox") == [path]
+    assert sql("select * from catalog.annotation") == []
+    store.write_bytes(path, whole)
+    assert annotations.merge_inbox_file(path, "b")["accepted"] >= 1
+    assert sql("select * from catalog.annotation_reject") == []
+    assert {row["transcription"] for row in sql("select transcription from catalog.annotation")} <= {
+        None, "Good morning", "Good, morning"
+    }  # fmt: skip
+
+
+def test_a_csv_without_a_last_line_break_is_taken_once_it_has_settled(
+    pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "inbox/annotations/a.csv"
+    store.write_bytes(path, csv_file([ROW])[:-2])
+    assert annotations.merge_inbox_file(path, "b") == {"unfinished": 1}
+    monkeypatch.setattr(annotations, "SETTLED_AFTER", annotations.SETTLED_AFTER * 0)
+    assert annotations.merge_inbox_file(path, "b")["accepted"] == 1
+    store.write_bytes("inbox/annotations/empty.csv", b"")
+    assert annotations.merge_inbox_file("inbox/annotations/empty.csv", "b")["files"] == 1
+
+
 def test_a_file_that_grew_while_it_was_merged_is_read_again(
     pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
