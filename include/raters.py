@@ -108,8 +108,8 @@ def weigh(evidence: dict[str, Any], mean_informedness: float) -> dict[str, Any]:
     """Evidence with the `weight`, `state` and `signals` that it comes to.
 
     The weight is the annotator's informedness, shrunk towards the mean of all, as a multiple of that mean; 1 until
-    enough is known. Any signal makes an annotator watched, at half the weight; two signals, or wrong answers on gold
-    clips, block.
+    enough is known. Any signal makes an annotator watched, at half the weight; two of what they did alone, or wrong
+    answers on gold clips, block.
     """
     signals = find_signals(evidence)
     n, found = evidence["n_questions"], evidence["informedness"]
