@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -78,10 +79,18 @@ def show(result: Any, *, refused: bool = False) -> None:
     """Print a verb's result, as JSON if that was asked for, and end with the exit status that says how it went."""
     context = click.get_current_context()
     if context.obj:
-        click.echo(json.dumps(result, indent=1, default=str, ensure_ascii=False))
+        text = json.dumps(result, indent=1, default=str, ensure_ascii=False)
+        # As JSON writes it; text of strangers must not command the terminal, nor turn its direction.
+        click.echo("".join(json.dumps(char)[1:-1] if is_control(char) else char for char in text))
     else:
-        click.echo(result if isinstance(result, str) else as_text(result))
+        text = result if isinstance(result, str) else as_text(result)
+        click.echo("".join("\ufffd" if is_control(char) else char for char in text))
     context.exit(REFUSED if refused else DONE)
+
+
+def is_control(char: str) -> bool:
+    """Whether a character is not to be seen: an escape, a change of direction; no blank or line break."""
+    return not char.isprintable() and char not in "\n\t" and unicodedata.category(char) != "Zs"
 
 
 def as_text(result: Any, indent: str = "") -> str:
@@ -100,6 +109,16 @@ def as_text(result: Any, indent: str = "") -> str:
             for item in result
         )
     return f"{indent}{result}"
+
+
+def as_lines(rows: list[dict[str, Any]], *columns: str) -> str:
+    """Rows as an aligned table, a line each under its columns' names; an empty value is a dash."""
+    cells = [list(columns)]
+    for row in rows:
+        values = [", ".join(row[name]) if isinstance(row[name], list) else row[name] for name in columns]
+        cells.append(["-" if value in (None, "") else " ".join(str(value).split()) for value in values])
+    widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in cells)
 
 
 def total(results: Iterable[dict[str, int]]) -> dict[str, int]:
@@ -243,9 +262,37 @@ def merge(files: tuple[Path, ...], form: str, valence_scale: str | None) -> None
     show({**counts, **({"reasons": reasons} if reasons else {})}, refused=has_refusals(counts))
 
 
+@annotations.command()
+@click.option("--file", help="Only rows of a file of this name.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many rows.")
+def rejected(file: str | None, limit: int) -> None:
+    """Rows that were refused, as they stood and why, the newest first: to be mended and sent again in a new file."""
+    from include import funnel
+
+    catalog.migrate()
+    show(funnel.rejects(file, limit))
+
+
 @main.group()
 def annotators() -> None:
     """Whom to believe: evidence on annotators, and what people decided."""
+
+
+STATES = click.Choice(["new", "trusted", "watched", "blocked"])
+
+
+@annotators.command(name="list")
+@click.option("--state", type=STATES, help="Only those of this state.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+def list_annotators(state: str | None, limit: int | None) -> None:
+    """Annotators in a line each, the least believed first: state, weight, what speaks against them."""
+    from include import raters
+
+    catalog.migrate()
+    found = raters.annotators(state, limit)
+    if click.get_current_context().obj:
+        show(found)
+    show(as_lines(found, "annotator_id", "state", "weight", "n_annotations", "signals", "decided"))
 
 
 @annotators.command(name="show")
@@ -261,7 +308,7 @@ def show_annotators(annotator_id: str | None) -> None:
 
 @annotators.command(name="overrule")
 @click.argument("annotator_id")
-@click.option("--state", type=click.Choice(["new", "trusted", "watched", "blocked"]), help="Their state.")
+@click.option("--state", type=STATES, help="Their state.")
 @click.option("--weight", type=click.FloatRange(0), help="Of their votes on every field.")
 @click.option("--reason", default="", help="Why; kept with the decision.")
 def overrule_annotator(annotator_id: str, state: str | None, weight: float | None, reason: str) -> None:
@@ -277,6 +324,67 @@ def overrule_annotator(annotator_id: str, state: str | None, weight: float | Non
     if not raters.overrule(annotator_id, state, weight, reason):
         show({"refused": f"no annotator {annotator_id}"}, refused=True)
     show(raters.evidence(annotator_id))
+
+
+@annotators.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def profiles(file: Path) -> None:
+    """Take in what annotators chose to tell of themselves, for bias tables by group alone.
+
+    FILE is .jsonl or .csv: annotator_id, age_group, gender, first_language. A row that tells nothing forgets.
+    """
+    from include import profiles as profiling
+
+    take_in(file, profiling.import_file)
+
+
+@main.group()
+def gold() -> None:
+    """Clips with known answers, by which annotators are judged."""
+
+
+@gold.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def import_gold(file: Path) -> None:
+    """Take in the known answers in FILE, and judge anew who annotated these clips.
+
+    FILE is .jsonl or .csv: clip_id (or url, start_s, end_s), families, arousal_min, arousal_max, valence_min,
+    valence_max, note.
+    """
+    from include import gold as answering
+
+    take_in(file, answering.import_file)
+
+
+def take_in(file: Path, import_file: Callable[[Path], dict[str, Any]]) -> None:
+    """Import a file of rows and show what became of them; a name that says no form is wrong use."""
+    catalog.migrate()
+    try:
+        counts = import_file(file)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    show(counts, refused=has_refusals(counts))
+
+
+@gold.command(name="list")
+def list_gold() -> None:
+    """The known answers, and how many annotators each has been asked."""
+    from include import gold as answering
+
+    catalog.migrate()
+    show(answering.answers())
+
+
+@gold.command()
+@click.argument("clip_id")
+def remove(clip_id: str) -> None:
+    """Forget the known answer of CLIP_ID."""
+    from include import gold as answering
+
+    catalog.migrate()
+    if not answering.remove(clip_id):
+        show({"refused": f"no known answer of a clip {clip_id}"}, refused=True)
+    show({clip_id: "removed"})
 
 
 @main.group()

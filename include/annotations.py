@@ -195,6 +195,8 @@ def merge_inbox_file(path: str, batch: str, dry_run: bool = False, valence_scale
         if dry_run:
             return dict(_merge(stream, name, "auto", valence_scale, is_trial=True).counts)
         try:
+            if may_be_growing and readers.ends_within_a_row(stream, name):
+                raise Unfinished(path)
             counts = merge_stream(stream, name, "auto", valence_scale, must_be_whole=may_be_growing)
         except Unfinished:
             log.warning("%s ends in the midst of a row: it is taken once it is whole", path)

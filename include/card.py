@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from include import catalog, checks, contract, croissant, plots, store
+from include import bias, catalog, checks, contract, croissant, plots, store
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -41,6 +41,7 @@ def write(version: str, root: str, manifest: dict[str, Any]) -> list[str]:
     with catalog.connect() as connection:
         figures = _figures(connection, version, manifest)
     figures["annotators"] = _annotators(root)
+    figures["bias"] = bias.for_card(version)
     figures["warnings"] = checks.warnings(root)
     licences = [row["licence"] for row in figures["licences"]]
     files = {

@@ -164,25 +164,6 @@ def read_clips(
     return _read(connection, [part.format(table=sql.Identifier(clip_table), batch=batch) for batch in batches], texts)
 
 
-def clip_durations_s(
-    connection: "Connection[catalog.Row]", clip_ids: "pa.StringArray", clip_table: str | None
-) -> "Numbers":
-    """How long each of some clips is, NaN for one that is not known; `clip_table` holds them all, or it is None."""
-    import numpy as np
-    import pyarrow.compute as pc
-    from psycopg import sql
-
-    some = sql.SQL("{} inner join catalog.clip using (clip_id)").format(sql.Identifier(clip_table or "clip"))
-    statement = sql.SQL(catalog.statement("select_clip_durations"))
-    query = statement.format(source=some if clip_table else sql.SQL("catalog.clip"))
-    found = connection.execute(query, binary=True).fetchone()
-    assert found is not None  # an aggregate has one row
-    durations_s = np.append(np.frombuffer(found["duration_ms"] or b"", ">i4") / 1000, np.nan)
-    known = _texts(found["clip_id"], found["n_rows"])
-    place: Numbers = pc.index_in(clip_ids, known).fill_null(-1).to_numpy()
-    return durations_s[place]
-
-
 def _read(
     connection: "Connection[catalog.Row]", parts: "list[sql.Composed]", texts: Sequence[str] = TEXTS
 ) -> Annotations:

@@ -47,6 +47,12 @@ def newest_refusals(limit: int) -> list[catalog.Row]:
         return catalog.rows(connection, "select_newest_refusals", limit=limit)
 
 
+def rejects(file: str | None, limit: int) -> list[catalog.Row]:
+    """Rejected annotation rows, to be mended: `file`, `line`, `reason`, `raw` as it stood, `rejected_at`."""
+    with catalog.connect() as connection:
+        return catalog.rows(connection, "select_rejects", file=file, limit=limit)
+
+
 def clip(clip_id: str) -> dict[str, Any] | None:
     """Everything known of a clip: its row, source, label, annotations, tries and releases. None if unknown."""
     with catalog.connect() as connection:

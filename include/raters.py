@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from include import catalog, columns, signals, tally
 
 if TYPE_CHECKING:
+    from typing import LiteralString
+
     from psycopg import Connection
 
     from include.columns import Numbers
@@ -46,13 +48,13 @@ def renew(connection: "Connection[catalog.Row]", annotator_table: str) -> int:
     connection.execute("analyze judged_clip")
     (last,) = connection.execute("select coalesce(max(batch), -1) as batch from judged_clip").fetchall()
     said = columns.read_clips(connection, "judged_clip", range(last["batch"] + 1), signals.TEXTS)
-    return _renew(connection, said, "judged_clip")
+    return _renew(connection, said)
 
 
 def renew_all(connection: "Connection[catalog.Row]", said: columns.Annotations) -> int:
     """Renew every annotator, as renew() does, from all annotations there are; how many."""
     _choose(connection, "annotator", schema="catalog")
-    return _renew(connection, said, None)
+    return _renew(connection, said)
 
 
 def _choose(connection: "Connection[catalog.Row]", annotator_table: str, schema: str = "pg_temp") -> None:
@@ -67,26 +69,41 @@ def _choose(connection: "Connection[catalog.Row]", annotator_table: str, schema:
     connection.execute("analyze annotator_to_renew")
 
 
-def _renew(connection: "Connection[catalog.Row]", said: columns.Annotations, clip_table: str | None) -> int:
+def _renew(connection: "Connection[catalog.Row]", said: columns.Annotations) -> int:
     """Renew the annotators in annotator_to_renew by what was said of the clips that they are judged by."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    def who(statement: str) -> "Numbers":
-        ids = [row["annotator_id"] for row in connection.execute(statement)]
-        mask: Numbers = pc.is_in(said.annotator_ids, pa.array(ids, pa.string())).to_numpy(zero_copy_only=False)
-        return mask
-
-    is_chosen = who("select annotator_id from annotator_to_renew")
-    is_blocked = who("select annotator_id from catalog.annotator where state = 'blocked'")
-    found = signals.judged(said, is_chosen, is_blocked, WINDOW)
+    is_chosen = _mask(connection, said, "select annotator_id from annotator_to_renew")
+    found = signals.judged(said, is_chosen, WINDOW)
     figures, mean = signals.measure(
         found,
         tally.Words.of(catalog.rows(connection, "select_vocabulary")),
         connection.execute("select * from catalog.gold_answer").fetchall(),
-        columns.clip_durations_s(connection, said.clip_ids, clip_table),
     )
-    weighed = [weigh(row, mean) for row in figures]
+    blocked = "select annotator_id from catalog.annotator where state = 'blocked'"
+    is_blocked = _mask(connection, said, blocked)
+    _judge(connection, figures, signals.correlations(found, is_blocked), mean)
+    # The mean of a clip's ratings is that of raters who count. Who is blocked does not hang on it, so twice is enough.
+    is_now_blocked = _mask(connection, said, blocked)
+    if (is_now_blocked != is_blocked).any():
+        _judge(connection, figures, signals.correlations(found, is_now_blocked), mean)
+    log.info("%d annotators renewed", len(figures))
+    return len(figures)
+
+
+def _mask(connection: "Connection[catalog.Row]", said: columns.Annotations, statement: "LiteralString") -> "Numbers":
+    """Which annotators a statement names, of shape (annotators,)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ids = [row["annotator_id"] for row in connection.execute(statement)]
+    mask: Numbers = pc.is_in(said.annotator_ids, pa.array(ids, pa.string())).to_numpy(zero_copy_only=False)
+    return mask
+
+
+def _judge(
+    connection: "Connection[catalog.Row]", figures: list[catalog.Row], ratings: list[catalog.Row], mean: float
+) -> None:
+    """Write evidence, weight and state of the annotators to renew."""
+    weighed = [weigh({**row, **rated}, mean) for row, rated in zip(figures, ratings, strict=True)]
     if weighed:
         connection.execute("drop table if exists staged_evidence")
         connection.execute(
@@ -95,16 +112,14 @@ def _renew(connection: "Connection[catalog.Row]", said: columns.Annotations, cli
         catalog.copy_in(connection, "staged_evidence", list(weighed[0]), (list(row.values()) for row in weighed))
         catalog.run(connection, "merge_staged_evidence")
     catalog.run(connection, "update_annotators")
-    log.info("%d annotators renewed", len(weighed))
-    return len(weighed)
 
 
 def weigh(evidence: dict[str, Any], mean_informedness: float) -> dict[str, Any]:
     """Evidence with the `weight`, `state` and `signals` that it comes to.
 
     The weight is the annotator's informedness, shrunk towards the mean of all, as a multiple of that mean; 1 until
-    enough is known. Any signal makes an annotator watched, at half the weight; two signals, or wrong answers on gold
-    clips, block.
+    enough is known. Any signal makes an annotator watched, at half the weight; two of what they did alone, or wrong
+    answers on gold clips, block.
     """
     against = find_signals(evidence)
     n, found = evidence["n_questions"], evidence["informedness"]
@@ -112,7 +127,9 @@ def weigh(evidence: dict[str, Any], mean_informedness: float) -> dict[str, Any]:
     if found is not None and n >= MIN_SHARED and mean_informedness > 0:
         shrunk = (n * found + SHRINKAGE * mean_informedness) / (n + SHRINKAGE)
         weight = min(MAX_WEIGHT, max(MIN_WEIGHT, shrunk / mean_informedness))
-    if len(against) >= 2 or "fails_gold" in against:
+    # Disagreement takes nobody's voice away: it weighs less. So a block hangs on what an annotator did alone, and not
+    # on whose votes came first.
+    if len([name for name in against if name != "disagrees"]) >= 2 or "fails_gold" in against:
         state = "blocked"
     elif against:
         state, weight = "watched", weight * WATCHED_FACTOR
@@ -165,3 +182,11 @@ def evidence(annotator_id: str | None = None) -> list[catalog.Row]:
     """Evidence, state and any decision on one annotator, or on all, the least believed first."""
     with catalog.connect() as connection:
         return catalog.rows(connection, "select_annotators", annotator_id=annotator_id)
+
+
+def annotators(state: str | None = None, limit: int | None = None) -> list[catalog.Row]:
+    """A row an annotator, of one state or of all, the least believed first: `annotator_id`, `state`, `weight`,
+    `n_annotations` judged, `signals` against them, and why a person `decided`, if one did.
+    """
+    with catalog.connect() as connection:
+        return catalog.rows(connection, "select_annotator_list", state=state, limit=limit)

@@ -29,6 +29,18 @@ def is_readable(name: str) -> bool:
     return PurePosixPath(name.removesuffix(".gz")).suffix.lower() in SUFFIXES
 
 
+def ends_within_a_row(stream: IO[bytes], name: str) -> bool:
+    """Whether a CSV stream, read from its start afterwards, ends without a line break: what is left of a row that is
+    being written may look like a whole one. The other forms tell by themselves where they end.
+    """
+    if PurePosixPath(name).suffix.lower() not in (".csv", ".tsv") or not stream.seek(0, io.SEEK_END):
+        return False
+    stream.seek(-1, io.SEEK_END)
+    last = stream.read(1)
+    stream.seek(0)
+    return last not in (b"\n", b"\r")
+
+
 def read(
     stream: IO[bytes], name: str, form: str = "auto", valence_scale: str | None = None
 ) -> Iterator[Accepted | Rejected]:

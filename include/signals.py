@@ -10,6 +10,8 @@ from include import catalog, dawid_skene, tally
 from include.columns import Annotations
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from include.columns import Numbers
 
 MIN_DESCRIPTION = 20  # characters; shorter ones are alike by chance
@@ -21,16 +23,15 @@ ROUNDED = 6  # decimals, so that the order of a sum does not show
 class Judged:
     """Votes on the clips that annotators are judged by, and which of them are these annotators' own.
 
-    `votes` are all current ones of these clips, by clip and annotator; the masks have the shape (votes,).
+    `votes` are all current ones of these clips, by clip and annotator; `is_own` is a mask of shape (votes,).
     """
 
     votes: Annotations
     is_own: "Numbers"
-    is_blocked: "Numbers"
     is_chosen: "Numbers"  # of shape (annotators,)
 
 
-def judged(said: Annotations, is_chosen: "Numbers", is_blocked: "Numbers", window: int) -> Judged:
+def judged(said: Annotations, is_chosen: "Numbers", window: int) -> Judged:
     """What the chosen annotators, a mask of shape (annotators,), said last, and what everybody said of the same clips.
 
     `said` holds every annotation of those clips. Of an annotator the newest `window` annotations count.
@@ -45,21 +46,21 @@ def judged(said: Annotations, is_chosen: "Numbers", is_blocked: "Numbers", windo
     place = np.searchsorted(votes.pair, recent.pair)
     is_own[np.where(np.append(votes.pair, -1)[place] == recent.pair, place, -1)] = True
     is_own[-1] = False
-    return Judged(votes, is_own[:-1], is_blocked[votes.annotator], is_chosen)
+    return Judged(votes, is_own[:-1], is_chosen)
 
 
-def measure(
-    found: Judged, words: tally.Words, gold: list[catalog.Row], clip_s: "Numbers"
-) -> tuple[list[dict[str, Any]], float]:
-    """The figures of catalog.annotator_evidence for each chosen annotator, by id, but for what they come to.
+def measure(found: Judged, words: tally.Words, gold: list[catalog.Row]) -> tuple[list[dict[str, Any]], float]:
+    """The figures of catalog.annotator_evidence for each chosen annotator, by id, but for correlations and what all
+    comes to.
 
     Beside them the mean informedness of all who judged the same clips, each weighing as their number of questions.
 
-    `gold` are rows of catalog.gold_answer; `clip_s` is how long each clip is, of shape (clips,), NaN if unknown.
+    `gold` are rows of catalog.gold_answer.
     """
     import numpy as np
 
     own, n_annotators = found.votes[found.is_own], len(found.is_chosen)
+    clip_s = clip_durations_s(own.clip_ids)
     n_annotations = np.bincount(own.annotator, minlength=n_annotators)
     is_timed = ~np.isnan(own.time_spent_s) & ~np.isnan(clip_s[own.clip])
     n_timed = np.bincount(own.annotator[is_timed], minlength=n_annotators)
@@ -69,8 +70,6 @@ def measure(
     columns: dict[str, Numbers] = {
         "n_annotations": n_annotations,
         **families,
-        **_correlation("arousal", found),
-        **_correlation("valence", found),
         **_gold(own, words, gold, n_annotators),
         "n_timed": n_timed,
         "fast_share": _share(np.bincount(own.annotator[is_fast], minlength=n_annotators), n_timed),
@@ -78,10 +77,12 @@ def measure(
         "n_described": n_described,
         "pasted_share": 1 - _share(n_descriptions, n_described),
     }
-    chosen = np.flatnonzero(found.is_chosen)
-    lists = [[None if value != value else value for value in values[chosen].tolist()] for values in columns.values()]
-    ids = found.votes.annotator_ids.take(chosen).to_pylist()
-    rows = [dict(zip(("annotator_id", *columns), row, strict=True)) for row in zip(ids, *lists, strict=True)]
+    rows = [
+        {"annotator_id": annotator_id, **row}
+        for annotator_id, row in zip(
+            found.votes.annotator_ids.filter(found.is_chosen).to_pylist(), _rows(columns, found.is_chosen), strict=True
+        )
+    ]
     n, tells = families["n_questions"], families["informedness"]
     is_known = ~np.isnan(tells)
     return rows, float(np.average(tells[is_known], weights=n[is_known])) if is_known.any() else 0.0
@@ -110,14 +111,29 @@ def _families(found: Judged, words: tally.Words) -> "dict[str, Numbers]":
     return {"n_questions": np.bincount(rater, minlength=n_annotators), "informedness": tells.round(ROUNDED)}
 
 
-def _correlation(name: str, found: Judged) -> "dict[str, Numbers]":
+def correlations(found: Judged, is_blocked: "Numbers") -> list[dict[str, Any]]:
+    """How each chosen annotator's ratings follow the mean of all who count: a row each, by id, as measure() has them.
+
+    `is_blocked` is a mask of shape (annotators,): whose ratings don't count.
+    """
+    counts = ~is_blocked[found.votes.annotator]
+    return _rows({**_correlation("arousal", found, counts), **_correlation("valence", found, counts)}, found.is_chosen)
+
+
+def _rows(columns: "dict[str, Numbers]", is_chosen: "Numbers") -> list[dict[str, Any]]:
+    """Columns of shape (annotators,) as a row for each that is chosen; NaN is None."""
+    lists = [[None if value != value else value for value in values[is_chosen].tolist()] for values in columns.values()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
+
+
+def _correlation(name: str, found: Judged, counts: "Numbers") -> "dict[str, Numbers]":
     """Of an annotator's ratings with the mean of all raters of the clip, theirs included: Grimm & Kroschel 2005."""
     import numpy as np
 
     ratings = getattr(found.votes, name).astype(np.float64)
     clip, annotator = found.votes.clip, found.votes.annotator
     n_annotators = len(found.is_chosen)
-    counts = ~np.isnan(ratings) & ~found.is_blocked
+    counts = counts & ~np.isnan(ratings)
     n = np.bincount(clip[counts], minlength=len(found.votes.clip_ids))
     with np.errstate(invalid="ignore"):
         mean = np.bincount(clip[counts], ratings[counts], len(n)) / n
@@ -136,6 +152,17 @@ def _correlation(name: str, found: Judged) -> "dict[str, Numbers]":
         # What is left of equal means is a matter of rounding.
         correlation = np.where((xx > 1e-9) & (yy > 1e-9), xy / np.sqrt(xx * yy), np.nan)
     return {f"{name}_correlation": correlation.round(ROUNDED), f"{name}_n": n_ratings}
+
+
+def clip_durations_s(clip_ids: "pa.StringArray") -> "Numbers":
+    """How long each clip is, by its id: a clip may become known only later. NaN where an id does not say."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    window = pc.extract_regex(clip_ids, r"-(?P<start_ms>\d{1,9})-(?P<end_ms>\d{1,9})$")
+    start_ms, end_ms = (pc.struct_field(window, name).cast(pa.float64()) for name in ("start_ms", "end_ms"))
+    durations_s: Numbers = pc.divide(pc.subtract(end_ms, start_ms), 1000.0).to_numpy(zero_copy_only=False)
+    return durations_s
 
 
 def _same_answers(own: Annotations, n_annotators: int) -> "Numbers":
@@ -180,7 +207,7 @@ def _gold(own: Annotations, words: tally.Words, gold: list[catalog.Row], n_annot
     is_chosen[rows, family] = True
     is_family = np.array([[name in row["families"] for name in families] for row in gold], bool)
     takes_any = np.array([not row["families"] for row in gold], bool)
-    is_right = takes_any[which] | (is_family.reshape(-1, len(families))[which] & is_chosen).any(axis=1)
+    is_right = takes_any[which] | (is_family.reshape(len(gold), len(families))[which] & is_chosen).any(axis=1)
     for name, ratings in (("arousal", asked.arousal), ("valence", asked.valence)):
         least, most = (np.array([row[f"{name}_{end}"] for row in gold], float) for end in ("min", "max"))
         # What was not said, or has no bound, is not wrong.

@@ -27,6 +27,34 @@ def test_alpha_is_the_published_one(level: str, alpha: float) -> None:
     assert agreement.alpha(RATINGS, level) == pytest.approx(alpha, abs=0.0006)
 
 
+GAPS = ("*****34121133*3", "1*213343*******", "**21344*21133*4")
+
+
+def ratings_of(*observers: str) -> list[tuple[str, str, int]]:
+    """One line of digits an observer, a column a unit; a star is no rating."""
+    return [
+        (f"unit-{unit}", f"observer-{n}", int(value))
+        for n, values in enumerate(observers)
+        for unit, value in enumerate(values)
+        if value != "*"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("observers", "level", "alpha"),
+    [
+        # The same paper's examples A (yes or no) and B (five categories, a to e as 1 to 5), two observers each.
+        (("0100000010", "1110010000"), "nominal", 0.095),
+        (("112243335441", "212223335444"), "nominal", 0.692),
+        # Three observers with many gaps: https://en.wikipedia.org/wiki/Krippendorff%27s_alpha
+        (GAPS, "nominal", 0.691),
+        (GAPS, "interval", 0.811),
+    ],
+)  # fmt: skip
+def test_alpha_is_the_published_one_for_other_shapes(observers: tuple[str, ...], level: str, alpha: float) -> None:
+    assert agreement.alpha(ratings_of(*observers), level) == pytest.approx(alpha, abs=0.0006)
+
+
 def test_there_is_no_alpha_without_pairs_or_without_difference() -> None:
     assert agreement.alpha([], "nominal") is None
     assert agreement.alpha([("a", "x", 1), ("b", "x", 2)], "nominal") is None

@@ -418,3 +418,39 @@ def test_a_merge_that_waited_for_a_freeze_is_dated_after_it(pipeline: settings.S
         frozen_at = freezing.execute("select clock_timestamp() as at").fetchone()["at"]  # type: ignore[index]
     merging.join()
     assert sql("select merged_at from catalog.annotation")[0]["merged_at"] > frozen_at
+
+
+def test_two_runs_at_once_on_one_file_merge_it_once(pipeline: settings.Settings) -> None:
+    path = drop("a.jsonl", [annotation(CLIP, f"rater-{n}") for n in range(300)])
+    found: list[dict[str, int]] = []
+    runs = [
+        threading.Thread(target=lambda batch=batch: found.append(annotations.merge_inbox_file(path, batch)))
+        for batch in ("one", "two")
+    ]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert len(found) == 2
+    assert sum(counts.get("accepted", 0) for counts in found) in (0, 300)  # told by the one that moved the file
+    assert sql("select n_raters from catalog.label") == [{"n_raters": 300}]
+    assert sum(counts.get("files", 0) for counts in found) == 1
+    assert len(store.paths_below("inbox")) == 1
+
+
+def test_the_same_file_under_two_names_is_merged_once(pipeline: settings.Settings) -> None:
+    rows = [annotation(CLIP, f"rater-{n}") for n in range(5)] + ["no row"]
+    counts = [annotations.merge_inbox_file(drop(name, rows), "b") for name in ("a.jsonl", "b.jsonl")]
+    assert [(c["accepted"], c["repeated"], c["rejected"]) for c in counts] == [(5, 0, 1), (0, 5, 1)]
+    assert funnel.read()["annotations"]["rejected"] == 1
+
+
+def test_a_refused_row_can_be_read_mended_and_sent_again(pipeline: settings.Settings) -> None:
+    merge([{**ROW, "arousal": 11, "transcription": "hé"}])
+    (refused,) = sql("select raw, reason from catalog.annotation_reject")
+    assert refused["reason"].startswith("arousal: ")
+    mended = refused["raw"].replace('"arousal": 11', '"arousal": 10')
+    assert merge([mended], "mended.jsonl")["accepted"] == 1
+    assert sql("select arousal_mean, transcription from catalog.label") == [
+        {"arousal_mean": 10.0, "transcription": "hé"}
+    ]

@@ -129,12 +129,44 @@ def test_merge_says_what_it_refused(oe: Oe, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_refused_rows_are_read_as_they_stood(oe: Oe, tmp_path: Path) -> None:
+    bad = annotation(CLIP, "ada", arousal=11)
+    oe("annotations", "merge", form(tmp_path / "one.jsonl", bad, "no row"), form(tmp_path / "two.jsonl", "neither"))
+    found = json.loads(oe("annotations", "rejected", "--file", "one.jsonl").output)
+    assert [(row["line"], row["raw"]) for row in found] == [(1, json.dumps(bad)), (2, "no row")]
+    assert found[0]["reason"].startswith("arousal: ")
+    everything = json.loads(oe("annotations", "rejected").output)
+    assert [row["file"] for row in everything] == ["two.jsonl", "one.jsonl", "one.jsonl"]
+    assert len(json.loads(oe("annotations", "rejected", "--limit", "1").output)) == 1
+    assert json.loads(oe("annotations", "rejected", "--file", "three.jsonl").output) == []
+
+
 def test_labels_are_exported(oe: Oe, tmp_path: Path) -> None:
     agreed([CLIP])
     out = tmp_path / "labels.parquet"
     result = oe("labels", "export", str(out))
     assert (result.exit_code, json.loads(result.output)) == (0, {"labels": 1, "file": str(out)})
     assert pq.read_table(out)["clip_id"].to_pylist() == [CLIP]
+
+
+def test_agreement_is_told_by_field(oe: Oe) -> None:
+    agreed(["youtube-abcdefghijk-0-500"], n_raters=3, arousal=1)
+    agreed(["youtube-bcdefghijkl-0-500"], n_raters=2, arousal=9)
+    result = oe("labels", "agreement")
+    found = json.loads(result.output)
+    assert result.exit_code == 0
+    assert found["arousal"] == {"alpha": 1.0, "level": "interval", "n_clips": 2, "n_ratings": 5}
+    assert found["gender"] == {"alpha": None, "level": "nominal", "n_clips": 0, "n_ratings": 0}
+    assert list(found) == ["emotions", "arousal", "valence", "age_group", "gender", "accent", "audio_quality"]
+
+
+def test_a_held_clip_is_decided_on(oe: Oe) -> None:
+    agreed([CLIP], n_raters=2, reports=["offensive"])
+    assert json.loads(oe("labels", "decide", CLIP, "release", "--reason", "a joke").output) == {CLIP: "release"}
+    assert sql("select is_held from catalog.label") == [{"is_held": False}]
+    assert oe("labels", "decide", CLIP, "release").exit_code == 2
+    result = oe("labels", "decide", "nowhere", "hold", "--reason", "x")
+    assert (result.exit_code, json.loads(result.output)) == (1, {"refused": "no label of a clip nowhere"})
 
 
 def test_a_clip_is_shown_with_all_that_is_known(oe: Oe) -> None:
@@ -212,6 +244,46 @@ def test_a_catalog_that_can_not_be_reached_is_named(pipeline: settings.Settings)
     result = CliRunner().invoke(cli.main, ["--catalog", "postgresql://127.0.0.1:1/x", "status"])
     assert result.exit_code == 1
     assert result.output.startswith("Error: the catalog: connection failed")
+
+
+def test_annotators_are_listed_shown_and_overruled(oe: Oe, pipeline: settings.Settings) -> None:
+    agreed([CLIP], n_raters=2)
+    assert json.loads(oe("annotators", "overrule", "rater-1", "--state", "blocked", "--reason", "asked to").output)
+    listed = json.loads(oe("annotators", "list").output)
+    assert [(row["annotator_id"], row["state"], row["decided"]) for row in listed] == [
+        ("rater-1", "blocked", "asked to"), ("rater-0", "new", None)
+    ]  # fmt: skip
+    assert json.loads(oe("annotators", "list", "--state", "watched").output) == []
+    assert len(json.loads(oe("annotators", "list", "--limit", "1").output)) == 1
+    shown = json.loads(oe("annotators", "show", "rater-1").output)[0]
+    assert (shown["evidence"]["n_annotations"], shown["overrule"]["reason"]) == (1, "asked to")
+    assert json.loads(oe("annotators", "overrule", "rater-1").output)[0]["state"] == "new"
+    assert oe("annotators", "overrule", "rater-1", "--state", "blocked").exit_code == 2
+    for arguments in (["show", "nobody"], ["overrule", "nobody", "--weight", "1", "--reason", "x"]):
+        result = oe("annotators", *arguments)
+        assert (result.exit_code, json.loads(result.output)) == (1, {"refused": "no annotator nobody"})
+    plain = CliRunner().invoke(cli.main, ["--catalog", str(pipeline.catalog_url), "annotators", "list"])
+    assert plain.output.splitlines() == [
+        "annotator_id  state  weight  n_annotations  signals  decided",
+        "rater-0       new    1.0     1              -        -",
+        "rater-1       new    1.0     1              -        -",
+    ]
+
+
+def test_gold_answers_and_profiles_are_taken_from_files(oe: Oe, tmp_path: Path) -> None:
+    agreed([CLIP], n_raters=2)
+    path = form(tmp_path / "gold.jsonl", {"clip_id": CLIP, "arousal_min": 7}, {"clip_id": CLIP})
+    result = oe("gold", "import", path)
+    assert result.exit_code == 1
+    assert json.loads(result.output)["reasons"] == [
+        "line 2: it says no answer: families, or a bound of arousal or valence"
+    ]
+    assert json.loads(oe("gold", "list").output)[0]["n_annotators"] == 2
+    assert json.loads(oe("gold", "remove", CLIP).output) == {CLIP: "removed"}
+    assert oe("gold", "remove", CLIP).exit_code == 1
+    path = form(tmp_path / "people.jsonl", {"annotator_id": "rater-0", "age_group": "20-39"})
+    assert json.loads(oe("annotators", "profiles", path).output) == {"profiles": 1, "forgotten": 0, "rejected": 0}
+    assert oe("annotators", "profiles", form(tmp_path / "people.txt")).exit_code == 2
 
 
 # The script

@@ -315,6 +315,32 @@ def test_the_newest_refusals_come_first_and_end_at_the_limit(signed_in: Any, pag
     assert found[0] == "old-clip"
 
 
+def test_annotators_in_doubt_are_listed_with_the_evidence(signed_in: Any) -> None:
+    add_source("web:one")
+    add_clip("a", "ready")
+    assert "nothing speaks against any annotator" in signed_in.get("/").text
+    for number, (who, signals) in enumerate({"ann": [], "ben": ["too_fast"], "eva": ["too_fast", "pasted"]}.items()):
+        add_annotation(number, "a", who)
+        state = ("new", "watched", "blocked")[len(signals)]
+        sql("update catalog.annotator set state = %s, weight = 0.5 where annotator_id = %s", state, who)
+        sql(
+            "insert into catalog.annotator_evidence (annotator_id, n_annotations, n_questions, arousal_n, valence_n,"
+            " n_gold, n_gold_right, n_timed, n_described, signals, state, weight)"
+            " values (%s, 1234, 0, 0, 0, 0, 0, 0, 0, %s, %s, 0.5)",
+            *(who, signals, state),
+        )
+    sql(
+        "insert into catalog.annotator_overrule (annotator_id, state, reason) values ('ben', 'watched', %s)",
+        "<b>seen</b> at it",
+    )
+    html = signed_in.get("/").text
+    assert row(html, "eva")[1:] == ["blocked", "0.50", "1,234 annotations", "too_fast, pasted", "–"]
+    assert row(html, "ben")[1:] == ["watched", "0.50", "1,234 annotations", "too_fast", "<b>seen</b> at it"]
+    found = [r[0] for r in cells(html).rows]
+    assert found.index("eva") < found.index("ben")
+    assert "ann" not in found
+
+
 @pytest.mark.parametrize(
     ("share", "shown"),
     [(None, "–"), (0.0, "0 %"), (0.04, "< 1 %"), (99.99, "> 99 %"), (100.0, "100 %"), (120, "120 %")],

@@ -88,12 +88,15 @@ def test_weights_stay_one_until_enough_is_known(pipeline: settings.Settings) -> 
         ({"pasted_share": 0.6}, ["pasted"], "watched"),
         ({"informedness": 0.05}, ["disagrees"], "watched"),
         ({"fast_share": 0.9, "pasted_share": 0.9}, ["too_fast", "pasted"], "blocked"),
+        ({"fast_share": 0.9, "informedness": 0.0}, ["too_fast", "disagrees"], "watched"),
         ({"n_gold": 10, "n_gold_right": 2}, ["fails_gold"], "blocked"),
         ({"n_gold": 4, "n_gold_right": 0}, [], "trusted"),
         ({"n_gold": 10, "n_gold_right": 6}, [], "trusted"),
     ],
 )
-def test_each_signal_has_a_floor_and_two_block(evidence: dict[str, Any], signals: list[str], state: str) -> None:
+def test_signals_have_floors_and_two_of_ones_own_block(
+    evidence: dict[str, Any], signals: list[str], state: str
+) -> None:
     found = raters.weigh({**EVIDENCE, **evidence}, 0.6)
     assert (found["signals"], found["state"]) == (signals, state)
 

@@ -49,6 +49,20 @@ def parquet_file(rows: list[dict[str, Any]]) -> bytes:
     return out.getvalue()
 
 
+def tasks_of(rows: list[dict[str, Any]]) -> bytes:
+    return json.dumps(
+        [
+            {
+                "id": 1,
+                "data": {"clip_id": row["clip_id"]},
+                "annotations": [{"id": 1, "completed_by": 1, "created_at": row["submitted_at"], "result": []}],
+            }
+            for row in rows
+        ],
+        indent=1,
+    ).encode()
+
+
 FULL = {
     **ROW, "arousal": 7, "valence": -3, "time_spent_s": 12.5, "emotions": ["happy", "calm"], "gender": "female",
     "transcription": 'None said "so",\r\nand left', "background_sounds": ["music"], "reports": ["other"],
@@ -141,21 +155,65 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         assert peak_bytes(8000, suffix) < 1.5 * peak_bytes(2000, suffix) + 200_000
 
 
+class Endless(io.RawIOBase):
+    """A file that begins, goes on for very long without a line break, and ends; made as it is read."""
+
+    def __init__(self, begin: bytes, n_bytes: int, end: bytes) -> None:
+        self.parts = [io.BytesIO(begin), io.BytesIO(end)]
+        self.n_left = n_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        got = self.parts[0].readinto(target)
+        if got or not self.parts[1:]:
+            return got
+        n = min(len(target), self.n_left)
+        target[:n] = b"x" * n
+        self.n_left -= n
+        if not self.n_left:
+            self.parts.pop(0)
+        return n
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "end", "n_accepted", "reason"),
+    [
+        ("a.jsonl", jsonl([ROW]) + b'{"transcription": "', b'"}\n' + jsonl([ROW]), 2, "a line of over 1000000 bytes"),
+        ("a.csv", csv_file([ROW]), b"\n" + csv_file([ROW]).split(b"\n", 1)[1], 2, "a line of over 1000000 bytes"),
+        ("a.csv", csv_file([ROW]) + b'"', b'"\n' + csv_file([ROW]).split(b"\n", 1)[1], 2, "a line of over"),
+        ("a.json", tasks_of([ROW])[:-1].rstrip() + b',{"id": "', b'"}]', 1, "no task within 4000000 characters"),
+    ],
+    ids=["jsonl", "csv", "csv-open-quote", "label-studio"],
+)
+def test_a_line_of_100_megabytes_costs_itself_and_no_memory(
+    name: str, begin: bytes, end: bytes, n_accepted: int, reason: str
+) -> None:
+    list(readers.read(io.BytesIO(jsonl([ROW])), "a.jsonl"))  # what is made once, at first use
+    tracemalloc.start()
+    found = list(readers.read(Endless(begin, 100_000_000, end), name))  # type: ignore[arg-type]
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 40_000_000
+    assert sum(isinstance(row, contract.Accepted) for row in found) == n_accepted
+    (refused,) = [row for row in found if isinstance(row, contract.Rejected)]
+    assert reason in refused.reason
+    assert len(refused.raw) <= 1000
+
+
+def test_a_line_of_100_megabytes_in_a_small_zip_is_no_bomb() -> None:
+    content = gzip.compress(jsonl([ROW]) + b"x" * 100_000_000 + b"\n" + jsonl([ROW]), compresslevel=1)
+    assert len(content) < 1_000_000
+    tracemalloc.start()
+    found = read(content, "a.jsonl.gz")
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 20_000_000
+    assert [isinstance(row, contract.Accepted) for row in found] == [True, False, True]
+
+
 # Label Studio
-
-
-def tasks_of(rows: list[dict[str, Any]]) -> bytes:
-    return json.dumps(
-        [
-            {
-                "id": 1,
-                "data": {"clip_id": row["clip_id"]},
-                "annotations": [{"id": 1, "completed_by": 1, "created_at": row["submitted_at"], "result": []}],
-            }
-            for row in rows
-        ],
-        indent=1,
-    ).encode()
 
 
 TASK = {
@@ -235,10 +293,19 @@ def exported(**fields: Any) -> dict[str, Any]:
 
 def test_the_original_export_is_recognised_in_each_of_its_forms() -> None:
     row = export_row()
+    # As pandas writes what it read from the site's database.
+    typed = {
+        **row, "emotion": json.loads(row["emotion"]) | {"afraid": None}, "bg_sounds": ["music", "other"],
+        "date_created": datetime(2023, 12, 8, 10, 11, 12, 500000, UTC), "is_locked": False, "arousal": 3.0,
+        "author_id": 5.0, "locked_by_id": None,
+    }  # fmt: skip
     for name, content in (
         ("a.csv", export_csv(row)),
         ("a.csv", csv_file([row])),
         ("a.csv.gz", gzip.compress(export_csv(row))),
+        ("a.csv", b"\xef\xbb\xbf" + export_csv(row)),
+        ("a.csv", b"\xef\xbb\xbf" + csv_file([row])),
+        ("a.parquet", parquet_file([typed])),
         ("a.parquet", parquet_file([row])),
     ):
         (found,) = said(content, name, valence_scale="form")
@@ -380,6 +447,45 @@ def test_a_file_that_is_being_written_waits_until_it_is_whole(
     monkeypatch.setattr(annotations, "SETTLED_AFTER", annotations.SETTLED_AFTER * 0)
     assert annotations.merge_inbox_file(path, "c")["rejected"] == 1
     assert "midst" in sql("select reason from catalog.annotation_reject")[0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "whole", "n_cut"),
+    [
+        ("a.csv", csv_file([ROW, {**ROW, "annotator_id": "bo", "transcription": "Good morning"}]), 9),
+        ("a.csv", csv_file([ROW, {**ROW, "annotator_id": "bo", "transcription": "Good, morning"}]), 4),
+        ("a.tsv", csv_file([ROW, {**ROW, "annotator_id": "bo"}], "\t"), 20),
+        ("a.csv.gz", gzip.compress(csv_file([ROW, {**ROW, "annotator_id": "bo"}])), 5),
+        ("a.parquet", parquet_file([ROW, {**ROW, "annotator_id": "bo"}]), 30),
+        ("a.json", tasks_of([ROW, ROW]), 25),
+    ],
+)
+def test_half_a_file_of_any_form_waits_until_it_is_whole(
+    pipeline: settings.Settings, name: str, whole: bytes, n_cut: int
+) -> None:
+    path = f"inbox/annotations/{name}"
+    store.write_bytes(path, whole[:-n_cut])
+    assert annotations.merge_inbox_file(path, "b") == {"unfinished": 1}
+    assert store.paths_below("inbox") == [path]
+    assert sql("select * from catalog.annotation") == []
+    store.write_bytes(path, whole)
+    assert annotations.merge_inbox_file(path, "b")["accepted"] >= 1
+    assert sql("select * from catalog.annotation_reject") == []
+    assert {row["transcription"] for row in sql("select transcription from catalog.annotation")} <= {
+        None, "Good morning", "Good, morning"
+    }  # fmt: skip
+
+
+def test_a_csv_without_a_last_line_break_is_taken_once_it_has_settled(
+    pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "inbox/annotations/a.csv"
+    store.write_bytes(path, csv_file([ROW])[:-2])
+    assert annotations.merge_inbox_file(path, "b") == {"unfinished": 1}
+    monkeypatch.setattr(annotations, "SETTLED_AFTER", annotations.SETTLED_AFTER * 0)
+    assert annotations.merge_inbox_file(path, "b")["accepted"] == 1
+    store.write_bytes("inbox/annotations/empty.csv", b"")
+    assert annotations.merge_inbox_file("inbox/annotations/empty.csv", "b")["files"] == 1
 
 
 def test_a_file_that_grew_while_it_was_merged_is_read_again(

@@ -1,44 +1,66 @@
--- Labels of the ready clips by one grouping of their speakers.
+-- Labels by one grouping of the speakers, of a release or of all that could be released now: a row for each speaker
+-- group in a group, because clips of one speaker are no independent ones. Exact sums.
 with
-grouped as (
+clip as (
     select
-        bias_clip.*,
         case %(group)s
-            when 'language' then language
+            when 'language' then coalesce(lower(substring(language from '^[A-Za-z]{2,3}(?![A-Za-z])')), 'unknown')
             when 'accent' then accent
             when 'gender' then gender
             when 'age_group' then age_group
-        end as "group"
+        end as "group",
+        speaker_group,
+        arousal_mean::numeric as arousal,
+        valence_mean::numeric as valence,
+        emotion_plurality as families
     from catalog.bias_clip
+    where %(version)s::text is null
+    union all
+    select
+        case %(group)s
+            when 'language'
+                then coalesce(lower(substring(sample ->> 'language' from '^[A-Za-z]{2,3}(?![A-Za-z])')), 'unknown')
+            when 'accent' then coalesce(sample ->> 'perceived_accent', 'unknown')
+            when 'gender' then coalesce(sample ->> 'perceived_gender', 'unknown')
+            when 'age_group' then coalesce(sample ->> 'perceived_age_group', 'unknown')
+        end as "group",
+        sample ->> 'speaker_group' as speaker_group,
+        (sample ->> 'arousal_mean')::numeric as arousal,
+        (sample ->> 'valence_mean')::numeric as valence,
+        array(select jsonb_array_elements_text(sample -> 'emotion_plurality')) as families
+    from catalog.release_clip
+    where version = %(version)s
 ),
 
 family_count as (
     select
-        grouped."group",
-        family.name,
-        count(*) as n_clips
-    from grouped
-    cross join lateral unnest(grouped.emotion_plurality) as family (name)
-    group by grouped."group", family.name
+        "group",
+        speaker_group,
+        jsonb_object_agg(family, n_clips) as emotion_counts
+    from (
+        select
+            clip."group",
+            clip.speaker_group,
+            chosen.family,
+            count(*) as n_clips
+        from clip
+        cross join lateral unnest(clip.families) as chosen (family)
+        group by clip."group", clip.speaker_group, chosen.family
+    ) as counted
+    group by "group", speaker_group
 )
 
 select
-    grouped."group",
+    clip."group",
+    clip.speaker_group,
     count(*) as n_clips,
-    avg(grouped.arousal_mean) as arousal_mean,
-    stddev_samp(grouped.arousal_mean) as arousal_std,
-    count(grouped.arousal_mean) as arousal_n,
-    avg(grouped.valence_mean) as valence_mean,
-    stddev_samp(grouped.valence_mean) as valence_std,
-    count(grouped.valence_mean) as valence_n,
-    coalesce(
-        (
-            select jsonb_object_agg(family_count.name, family_count.n_clips)
-            from family_count
-            where family_count."group" = grouped."group"
-        ),
-        '{}'
-    ) as emotion_counts
-from grouped
-group by grouped."group"
-order by count(*) desc, grouped."group" collate "C"
+    coalesce(sum(clip.arousal), 0)::double precision as arousal_sum,
+    count(clip.arousal) as arousal_n,
+    coalesce(sum(clip.valence), 0)::double precision as valence_sum,
+    count(clip.valence) as valence_n,
+    coalesce(family_count.emotion_counts, '{}') as emotion_counts
+from clip
+left join family_count
+    on clip."group" = family_count."group" and clip.speaker_group = family_count.speaker_group
+group by clip."group", clip.speaker_group, family_count.emotion_counts
+order by clip."group" collate "C", clip.speaker_group collate "C"

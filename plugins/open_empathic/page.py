@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 PATIENCE_S = 20.0
 MAX_REFUSALS = 50
 MAX_RELEASES = 30
+MAX_ANNOTATORS = 30
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -113,9 +114,13 @@ async def _page() -> HTMLResponse:
 
 
 def _read() -> dict[str, Any]:
-    from include import funnel
+    from include import funnel, raters
 
-    return {**funnel.read(), "refusals": funnel.newest_refusals(MAX_REFUSALS)}
+    return {
+        **funnel.read(),
+        "refusals": funnel.newest_refusals(MAX_REFUSALS),
+        "doubted": [row for row in raters.annotators(limit=MAX_ANNOTATORS) if row["signals"] or row["decided"]],
+    }
 
 
 def _figures(
@@ -124,6 +129,7 @@ def _figures(
     annotations: dict[str, int],
     releases: list[dict[str, Any]],
     refusals: list[dict[str, Any]],
+    doubted: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """What the template shows: each count with what it means and its shares."""
     counts = [funnel[step] for step in STEPS]
@@ -151,6 +157,8 @@ def _figures(
         "n_older_releases": len(releases[MAX_RELEASES:]),
         "refusals": refusals,
         "max_refusals": MAX_REFUSALS,
+        "doubted": doubted,
+        "max_annotators": MAX_ANNOTATORS,
     }
 
 
