@@ -1,6 +1,9 @@
 import io
 import json
+import os
 import random
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -347,6 +350,19 @@ def test_rejects_can_be_read_with_file_and_line(pipeline: settings.Settings) -> 
     assert json.loads(found[0]["raw"]) == {**ROW, "arousal": 11}
     assert found[2]["reason"].startswith("a\\u0000b: Extra inputs")
     assert "evening.jsonl:2" in {row["id"] for row in funnel.refusals()}
+
+
+def test_a_small_merge_imports_no_crowd_kit(pipeline: settings.Settings) -> None:
+    rows = [annotation(CLIP, f"r{n}", transcription=text) for n, text in enumerate(["one two", "two", "three"])]
+    code = (
+        "import io, sys\nfrom include import annotations\n"
+        f"annotations.merge_stream(io.BytesIO({jsonl(rows)!r}), 'a.jsonl')\n"
+        "print({name.partition('.')[0] for name in sys.modules} & {'crowdkit', 'transformers', 'sklearn'})"
+    )
+    environment = {**os.environ, "OPEN_EMPATHIC_CATALOG_URL": str(pipeline.catalog_url)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+    assert sql("select n_raters from catalog.label") == [{"n_raters": 3}]
 
 
 # The inbox

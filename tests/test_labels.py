@@ -9,8 +9,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-from include import catalog, labels, settings, transcripts, vocabulary
+from include import catalog, columns, labels, settings, transcripts, vocabulary
 from tests.conftest import annotation, believe, merge, sql
 
 CLIP = "youtube-abcdefghijk-0-10000"
@@ -291,6 +294,43 @@ def test_the_clip_that_the_documentation_works_through(pipeline: settings.Settin
         assert f"= {mean:.{places}f}; weighted" in line
         assert f"= {weighted:.{places or 2}f}; deviation" in line
         assert f"{std:.3f}" in line
+
+
+@hypothesis_settings(
+    max_examples=4, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 10_000), cut=st.integers(25, 60), clips_at_once=st.integers(3, 12))
+def test_a_nights_labels_are_those_of_a_full_relabel(
+    pipeline: settings.Settings, seed: int, cut: int, clips_at_once: int
+) -> None:
+    sql("truncate catalog.annotation, catalog.label, catalog.annotator cascade")
+    for n in range(8):
+        believe(f"rater-{n}", weight=0.1 * 1.7**n)
+    rows = random_votes(seed)
+    random.Random(seed).shuffle(rows)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(columns, "CLIPS_AT_ONCE", clips_at_once)
+        for first in range(0, len(rows), cut):
+            merge(rows[first : first + cut], f"{first}.jsonl")
+    by_night = sql("select * from catalog.label order by clip_id")
+    labels.renew_all()
+    assert sql("select * from catalog.label order by clip_id") == by_night
+
+
+def test_what_was_said_in_one_moment_is_ordered_by_its_hash(pipeline: settings.Settings) -> None:
+    said = annotation(CLIP, "ada")
+    merge([{**said, "arousal": n} for n in range(11)])
+    last = sql("select arousal from catalog.annotation order by annotation_id desc limit 1")[0]["arousal"]
+    assert (label()["arousal_mean"], label()["n_raters"]) == (last, 1)
+
+
+def test_a_table_of_many_blocks_is_read_whole(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    merge(random_votes(9))
+    before = sql("select * from catalog.label order by clip_id")
+    monkeypatch.setattr(columns, "BLOCKS_AT_ONCE", 1)
+    assert sql("select pg_relation_size('catalog.annotation') / 8192 as n")[0]["n"] > 2
+    labels.renew_all()
+    assert sql("select * from catalog.label order by clip_id") == before
 
 
 def test_no_agreement_is_a_value(pipeline: settings.Settings) -> None:
