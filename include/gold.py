@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from include import catalog, ids, raters, row_files, vocabulary
-from include.contract import Name, Scale, Text
+from include.contract import Name, Text
 
 # A merge judges annotators too.
 MERGE_LOCK = "select pg_advisory_xact_lock(hashtext('open_empathic_merge'))"
@@ -19,9 +19,15 @@ def _known_family(family: str) -> str:
     return family
 
 
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")
+    return value
+
+
 Family = Annotated[str, AfterValidator(_known_family)]
-Arousal = Annotated[Scale, Field(ge=0, le=10)] | None
-Valence = Annotated[Scale, Field(ge=-5, le=5)] | None
+Arousal = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=10)] | None
+Valence = Annotated[int, BeforeValidator(_no_boolean), Field(ge=-5, le=5)] | None
 
 
 class GoldAnswer(BaseModel):
