@@ -26,7 +26,7 @@ def crowd(seed: int, n_clips: int = 40) -> list[Any]:
     rows: list[Any] = ["no row", {"annotator_id": "x"}]
     for n in range(n_clips):
         word, arousal = rng.choice(WORDS), rng.randint(0, 10)
-        place = {"clip_id": f"youtube-abcdefghijk-{n}-9000"}
+        clip_id = f"youtube-abcdefghijk-{n}-9000"
         by_address = {"url": "https://youtu.be/abcdefghijk", "start_s": n / 1000, "end_s": 9.0}
         for who, share in reliability.items():
             is_right = rng.random() < share
@@ -35,12 +35,12 @@ def crowd(seed: int, n_clips: int = 40) -> list[Any]:
                 "arousal": arousal if is_right else rng.randint(0, 10),
                 "valence": rng.randint(-5, 5), "retracted": rng.random() < 0.05,
             }  # fmt: skip
-            row = annotation(place["clip_id"], who, **said)
+            row = annotation(clip_id, who, **said)
             rows.append({**row, "clip_id": None, **by_address} if rng.random() < 0.3 else row)
             if rng.random() < 0.1:
-                rows.append(annotation(place["clip_id"], who, **{**said, "emotions": [rng.choice(WORDS)]}))
+                rows.append(annotation(clip_id, who, **{**said, "emotions": [rng.choice(WORDS)]}))
         # Too fast, and always the same: blocked by what it does alone, once enough of it is there.
-        rows.append(annotation(place["clip_id"], "machine", time_spent_s=0.1, emotions=["happy"], arousal=10))
+        rows.append(annotation(clip_id, "machine", time_spent_s=0.1, emotions=["happy"], arousal=10))
     return rows
 
 

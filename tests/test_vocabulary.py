@@ -1,5 +1,6 @@
 """A vocabulary that goes on to a later version: what was said in earlier words counts as what it is today."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,17 +27,20 @@ def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the later vocabulary in the place of the one there is, once a test calls for it."""
     path = tmp_path / "vocabulary.yaml"
     path.write_text(LATER)
-    kept = (vocabulary.load, vocabulary.versions, vocabulary.words_of, vocabulary._content)
-    for function in kept:
-        function.cache_clear()
+    forget()
     monkeypatch.setattr(vocabulary, "PATH", path)
 
 
-@pytest.fixture(autouse=True)
-def _forget() -> "object":
-    yield
+def forget() -> None:
+    """Let the vocabulary be read again."""
     for function in (vocabulary.load, vocabulary.versions, vocabulary.words_of, vocabulary._content):
         function.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _forget_afterwards() -> Iterator[None]:
+    yield
+    forget()
 
 
 def test_labels_follow_to_a_later_version_and_annotations_stay(
