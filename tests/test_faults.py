@@ -232,12 +232,20 @@ print(harvest.harvest_batch(json.loads(sys.argv[2])))
 
 
 def rows() -> list[Any]:
-    """All that a harvest left, without times of day and ids that count tries."""
+    """All that a harvest left, without times of day and ids that count tries.
+
+    A list is read anew by each run, since it may have grown, and each reading is a try in the ledger: how many there
+    were hangs on the kills. Anything else is tried once.
+    """
     return [
         sql("select source_id, url, title, duration_s, is_to_cut, is_cut, info from catalog.source order by 1"),
         sql("select clip_id, source_id, start_ms, end_ms, state, reason from catalog.clip order by 1"),
         sql("select url, outcome, message, given from catalog.address order by 1"),
-        sql("select url, outcome, message from catalog.clip_attempt order by 1, 2"),
+        sql(
+            "select url, outcome, message, source_ids,"
+            " case when outcome <> 'ok' or source_ids <> '{}' then count(*) end as n_tries"
+            " from catalog.clip_attempt group by 1, 2, 3, 4 order by 1, 2"
+        ),
     ]
 
 
