@@ -9,7 +9,11 @@ values
 on conflict (source_id) do update
     set url = excluded.url,
         title = excluded.title,
-        channel = excluded.channel,
+        channel = coalesce(excluded.channel, source.channel),
+        speaker_group = case
+            when excluded.channel is null and source.channel is not null then source.speaker_group
+            else excluded.speaker_group
+        end,
         duration_s = coalesce(excluded.duration_s, source.duration_s),
         licence = excluded.licence,
         language = coalesce(excluded.language, source.language),
