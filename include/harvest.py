@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -46,10 +47,7 @@ class _Job:
     aim: dict[str, list[str]]
     n_left: int | None  # new sources that may still be listed
     filters: Filters
-
-    def pace(self, url: str) -> None:
-        """Wait for the site's turn before a request."""
-        politeness.wait_turn(self.connection, url)
+    reader: ytdlp.Reader
 
 
 def harvest_batch(
@@ -71,8 +69,11 @@ def harvest_batch(
     """
     counts: Counter[str] = Counter()
     stretches: dict[str, list[ids.Stretch]] = defaultdict(list)
-    with catalog.connect() as connection:
-        job = _Job(connection, dry_run, is_retry, aim or {}, budget, sources.read().filters)
+    with (
+        catalog.connect() as connection,
+        ytdlp.Reader(partial(politeness.wait_turn, connection), MAX_LISTED) as reader,
+    ):
+        job = _Job(connection, dry_run, is_retry, aim or {}, budget, sources.read().filters, reader)
         for address in urls:
             try:
                 stretch = _parse(address)
@@ -169,7 +170,7 @@ def _harvest_recording(job: _Job, url: str, stretches: list[ids.Stretch], depth:
             counts += _insert_stretches(job, source, stretches)
         return counts
     politeness.check_open(connection, url)
-    recordings, listed = ytdlp.extract(url, job.pace, MAX_LISTED)
+    recordings, listed = ytdlp.extract(url, job.reader)
     counts += _harvest_list(job, listed, stretches, depth + 1)
     named = unread if len(recordings) == 1 and not listed else None
     taken = []
@@ -299,16 +300,19 @@ def _upsert_source(connection: "Connection[catalog.Row]", source: catalog.Row) -
 
     captions = source["captions"]
     columns = {name: value for name, value in source.items() if name != "captions"}
-    catalog.run(connection, "reopen_unread_clips", source_id=source["source_id"])
-    group = {name: source[name] for name in ("source_id", "channel", "speaker_group")}
-    catalog.run(connection, "reject_divided_clips", **group)
     written = catalog.row(
         connection, "upsert_source", **{**columns, "info": Jsonb(source["info"]), "aim": Jsonb(source["aim"])}
     )
+    assert written is not None
+    source_id, group, before = source["source_id"], written["speaker_group"], written["speaker_group_before"]
+    if written["was_unread"]:
+        catalog.run(connection, "reopen_unread_clips", source_id=source_id, refusal=written["refusal_before"])
+    if before not in (None, group):
+        catalog.run(connection, "reject_divided_clips", source_id=source_id, was_in=before, is_in=group)
     if captions:
         kept = {**captions, "lines": Jsonb(captions["lines"])}
-        catalog.run(connection, "upsert_caption", source_id=source["source_id"], **kept)
-    return bool(written and written["is_new"])
+        catalog.run(connection, "upsert_caption", source_id=source_id, **kept)
+    return bool(written["is_new"])
 
 
 def _insert_clips(connection: "Connection[catalog.Row]", source: catalog.Row, stretch: ids.Stretch) -> Counter[str]:

@@ -151,6 +151,26 @@ def test_a_server_that_drips_is_left_at_the_deadline(outer: Web, tmp_path: Path)
     assert time.monotonic() - started_at < 8
 
 
+def test_a_connection_that_is_kept_ends_at_the_next_addresss_deadline(outer: Web) -> None:
+    """One client reads a batch: what it keeps open from one address must not wait for ever at another."""
+    settings.configure(**settings.current().model_dump() | {"metadata_timeout_s": 1.0})
+    outer.server.RequestHandlerClass.protocol_version = "HTTP/1.1"  # type: ignore[attr-defined]
+    talk = "<html><head><title>t</title></head><video src='/talk.mp4'></video></html>"
+    pages = [outer.add(name, talk) for name in ("one", "slow", "two")]
+    outer.drips["/slow"] = 0.2
+    started_at = time.monotonic()
+    assert harvest.harvest_batch(pages) == {"new_sources": 2, "to_cut": 2, "transient": 1}
+    assert time.monotonic() - started_at < 8
+    assert outer.n_connections < len(outer.requests)
+
+
+def test_each_address_of_a_batch_has_bytes_of_its_own(outer: Web) -> None:
+    settings.configure(**settings.current().model_dump() | {"max_metadata_bytes": 20_000})
+    page = "<html><head><title>t</title></head><video src='/{}.mp4'></video>{}</html>"
+    pages = [outer.add(str(n), page.format(n, "x" * (n * 9000))) for n in (1, 3, 2, 0)]
+    assert harvest.harvest_batch(pages) == {"new_sources": 3, "to_cut": 3, "refused": 1}
+
+
 def test_the_guard_is_this_threads_and_this_blocks_alone(inner: Web) -> None:
     settings.configure(egress_allowed_hosts=[])
     address = ("127.0.0.1", inner.server.server_port)

@@ -2,13 +2,10 @@
 -- move, as who trained on them would test on them, nor stay, as the same person stands in the other split: they leave.
 update catalog.clip
 set state = 'rejected', reason = 'divided: its channel belongs to another split than it was released in'
-from catalog.source
 where
-    source.source_id = %(source_id)s
-    and clip.source_id = source.source_id
-    and clip.state = 'ready'
-    and (source.channel is null or %(channel)s::text is not null)
-    and catalog.split_of(source.speaker_group) <> catalog.split_of(%(speaker_group)s)
+    source_id = %(source_id)s
+    and state = 'ready'
+    and catalog.split_of(%(was_in)s) <> catalog.split_of(%(is_in)s)
     and exists (
         select 1
         from catalog.release

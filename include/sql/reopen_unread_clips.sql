@@ -3,11 +3,10 @@
 update catalog.clip
 set
     has_unread_source = false,
-    state = case when is_reopened.it then 'candidate' else clip.state end,
-    reason = case when is_reopened.it then null else clip.reason end
-from catalog.source
-inner join catalog.clip as unread using (source_id)
+    state = case when ended.with_source then 'candidate' else clip.state end,
+    reason = case when ended.with_source then null else clip.reason end
+from catalog.clip as unread
 cross join lateral (
-    select unread.state in ('rejected', 'gone') and unread.reason is not distinct from source.refusal as it
-) as is_reopened
-where source.source_id = %(source_id)s and source.is_unread and clip.clip_id = unread.clip_id
+    select unread.state in ('rejected', 'gone') and unread.reason is not distinct from %(refusal)s as with_source
+) as ended
+where unread.source_id = %(source_id)s and clip.clip_id = unread.clip_id
