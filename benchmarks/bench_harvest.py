@@ -47,7 +47,7 @@ truncate catalog.address, catalog.clip, catalog.source, catalog.label cascade;
 insert into catalog.source (source_id, url, speaker_group, is_unread, refusal, aim)
 select 'bench:' || n, 'https://bench.example/' || n, 'bench:c' || n / 10, n % 10 = 0,
     case when n % 10 = 0 then 'gone: removed' end,
-    case when n % 10 = 1 then '{{"language": ["de"]}}' else '{{}}' end::jsonb
+    case when n % 10 <> 0 then '{{"language": ["de"]}}' else '{{}}' end::jsonb
 from generate_series(1, {n_known}) as n;
 insert into catalog.address (url, outcome, next_try_at)
 select 'https://bench.example/' || n,
