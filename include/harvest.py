@@ -176,7 +176,7 @@ def _harvest_recording(job: _Job, url: str, stretches: list[ids.Stretch], depth:
     taken = []
     for info in recordings:
         row = {**_source_row(info, named), "aim": job.aim}
-        refusal = selection.refusal(row, job.filters)
+        refusal = ytdlp.LIVE if ytdlp.is_live(info) else selection.refusal(row, job.filters)
         if refusal is None:
             taken.append({**row, "captions": info.get("captions")})
         elif row["url"] == url:

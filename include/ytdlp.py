@@ -174,14 +174,12 @@ def extract(url: str, reader: Reader) -> tuple[list[dict[str, Any]], list[str]]:
     with reader.guarded() as client:
         entries = _flatten(client.sanitize_info(client.extract_info(url, download=False)))
         for entry in entries:
-            if not _is_live(entry):
+            if not is_live(entry):
                 entry["captions"] = _captions(client, entry)
     listed = [unsmuggle_url(entry["url"])[0] for entry in entries if entry.get("_type") in ("url", "url_transparent")]
     recordings = [entry for entry in entries if entry.get("_type", "video") == "video"]
     if not recordings and not listed:
         raise Fault("transient", "no recording is listed there, or not yet")
-    if any(_is_live(entry) for entry in recordings):
-        raise Fault("refused", LIVE)
     if len({entry["webpage_url"] for entry in recordings}) < len(recordings):
         # Several recordings on one page: only their own addresses tell them apart.
         recordings = [{**entry, "webpage_url": _media_url(entry)} for entry in recordings]
@@ -213,7 +211,8 @@ def _flatten(info: dict[str, Any] | None) -> list[dict[str, Any]]:
     return [found for entry in info.get("entries") or [] for found in _flatten(entry)]
 
 
-def _is_live(info: dict[str, Any]) -> bool:
+def is_live(info: dict[str, Any]) -> bool:
+    """Whether this is a stream without an end, or one that has not begun."""
     return bool(info.get("is_live")) or info.get("live_status") in ("is_live", "is_upcoming")
 
 
@@ -237,7 +236,7 @@ def download(url: str, folder: Path) -> Path:
             raise Fault("refused", f"over {max_bytes} bytes")
 
     def refuse_live(info: dict[str, Any], **_: object) -> None:
-        if _is_live(info):
+        if is_live(info):
             raise Fault("refused", LIVE)
 
     options = {

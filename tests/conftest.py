@@ -139,6 +139,7 @@ class Web:
         self.headers: dict[str, dict[str, str]] = {}
         self.agents: list[str] = []
         self.cookies: list[str] = []
+        self.authorizations: list[str] = []
         self.drip_s = 0.0
         self.drips: dict[str, float] = {}
         self.n_connections = 0
@@ -153,6 +154,7 @@ class Web:
                 web.requests.append(self.path)
                 web.agents.append(self.headers.get("User-Agent", ""))
                 web.cookies += self.headers.get_all("Cookie", [])
+                web.authorizations += self.headers.get_all("Proxy-Authorization", [])
                 web.is_open.wait(20)
                 status, content_type, body = web.answers.get(self.path, (404, "text/plain", b""))
                 self.send_response(status)
