@@ -12,7 +12,8 @@ from (
     where
         is_unread
         and refusal is null
-        and not exists (select 1 from catalog.address where address.url = source.url and address.outcome <> 'ok')
+        -- Not an anti-join, for which all addresses might be read.
+        and coalesce((select address.outcome from catalog.address where address.url = source.url), 'ok') = 'ok'
     order by source_id
     limit %(limit)s
 ) as unread

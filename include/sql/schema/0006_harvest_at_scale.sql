@@ -25,6 +25,8 @@ where source.source_id = clip.source_id and source.is_unread;
 drop index catalog.clip_due;
 create index clip_to_make on catalog.clip (source_id) where state = 'candidate' and not has_unread_source;
 create index clip_to_retry on catalog.clip (retry_at) where state = 'failed';
+-- Most candidates of a large manifest are not due: without this the planner takes them for independent of each other.
+create statistics catalog.clip_due (mcv) on state, has_unread_source from catalog.clip;
 
 drop index catalog.source_to_cut;
 create index source_to_cut on catalog.source (first_seen_at) where is_to_cut and retry_at is null;
