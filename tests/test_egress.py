@@ -102,9 +102,15 @@ def test_a_page_playlist_and_manifest_lead_nowhere_forbidden(outer: Web, inner: 
     )
     hls = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:9\n#EXTINF:9.0,\n{secret}\n#EXT-X-ENDLIST\n"
     playlist = outer.add("talk.m3u8", hls, content_type=HLS)
-    counts = harvest.harvest_batch([page, feed, playlist])
+    mpd = (
+        '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT9S"><Period>'
+        '<AdaptationSet mimeType="audio/mp4" contentType="audio"><Representation id="a" bandwidth="64000"'
+        f' codecs="mp4a.40.2"><BaseURL>{secret}</BaseURL></Representation></AdaptationSet></Period></MPD>'
+    )
+    dash = outer.add("talk.mpd", mpd, content_type="application/dash+xml")
+    counts = harvest.harvest_batch([page, feed, playlist, dash])
     assert counts["refused"] >= 1
-    for url in (page, playlist):
+    for url in (page, playlist, dash):
         with pytest.raises(Fault) as raised:
             ytdlp.download(url, tmp_path)
         assert raised.value.fault_class == "refused"
