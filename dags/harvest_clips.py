@@ -25,7 +25,7 @@ from airflow.sdk import Param, TriggerRule, dag, task
 
 from include import assets, funnel, harvest, harvest_plan
 from include.faults import DUE, RETRYABLE
-from include.settings import DAG_DEFAULTS, POOL_HARVEST, POOL_YOUTUBE
+from include.settings import DAG_DEFAULTS, POOL_HARVEST, current, site_pool
 
 
 @dag(
@@ -74,11 +74,12 @@ def harvest_clips():
         retry="{{ params.retry }}",
         manifest_path="{{ params.manifest }}",
     )
+    sites = [(site_pool(site), site_pool(site), site) for site in current().harvest_sites]
     counts = [
         task(harvest.harvest_batch, task_id=name, pool=pool).expand_kwargs(
-            task(harvest_plan.of_youtube, task_id=f"plan_{name}")(batches, is_youtube)
+            task(harvest_plan.of_site, task_id=f"plan_{name}")(batches, site)
         )
-        for name, pool, is_youtube in (("harvest_youtube", POOL_YOUTUBE, True), ("harvest_batch", POOL_HARVEST, False))
+        for name, pool, site in [*sites, ("harvest_batch", POOL_HARVEST, None)]
     ]
     summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(*counts)
     task(assets.announce, outlets=[assets.CANDIDATES])(assets.CANDIDATES.name, summary)

@@ -29,35 +29,18 @@ class OutOfTime(TimeoutError):
     """Not done within its wall clock."""
 
 
-class Guard:
-    """One piece of guarded work: its deadline, the bytes it has read, and its open connections."""
+class Connections:
+    """Handles of the newest connections, so that a deadline can end them while somebody waits for a byte.
 
-    def __init__(self, timeout_s: float, max_bytes: int) -> None:
-        self.timeout_s = timeout_s
-        self.max_bytes = max_bytes
-        self.deadline = time.monotonic() + timeout_s
-        self.n_bytes = 0
-        self.forbidden: Forbidden | None = None
+    They may outlast one piece of guarded work: a client keeps a connection for its next request.
+    """
+
+    def __init__(self) -> None:
         self._sockets: deque[socket.socket] = deque()
         self._lock = threading.Lock()
 
-    @property
-    def out_of_time(self) -> OutOfTime:
-        """What is raised once the deadline has passed."""
-        return OutOfTime(f"not done within {self.timeout_s:g} s")
-
-    @property
-    def is_late(self) -> bool:
-        """Whether the deadline has passed."""
-        return time.monotonic() >= self.deadline
-
-    def forbid(self, why: str) -> Forbidden:
-        """What is raised, and kept: yt-dlp's download step passes on no cause of what it raises."""
-        self.forbidden = Forbidden(why)
-        return self.forbidden
-
     def hold(self, opened: socket.socket) -> None:
-        """Keep a handle of a connection, so that the deadline can end it while it waits for a byte."""
+        """Keep a handle of a connection."""
         with self._lock:
             self._sockets.append(socket.socket(fileno=os.dup(opened.fileno())))
             if len(self._sockets) > MAX_HELD_SOCKETS:
@@ -76,6 +59,33 @@ class Guard:
             while self._sockets:
                 self._sockets.popleft().close()
 
+
+class Guard:
+    """One piece of guarded work: its deadline, the bytes it has read, and its connections."""
+
+    def __init__(self, timeout_s: float, max_bytes: int, connections: Connections) -> None:
+        self.timeout_s = timeout_s
+        self.max_bytes = max_bytes
+        self.deadline = time.monotonic() + timeout_s
+        self.n_bytes = 0
+        self.forbidden: Forbidden | None = None
+        self.connections = connections
+
+    @property
+    def out_of_time(self) -> OutOfTime:
+        """What is raised once the deadline has passed."""
+        return OutOfTime(f"not done within {self.timeout_s:g} s")
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
+        return time.monotonic() >= self.deadline
+
+    def forbid(self, why: str) -> Forbidden:
+        """What is raised, and kept: yt-dlp's download step passes on no cause of what it raises."""
+        self.forbidden = Forbidden(why)
+        return self.forbidden
+
     def count(self, n_bytes: int) -> None:
         """Note bytes that were read. Raises Forbidden over the limit, OutOfTime after the deadline."""
         self.n_bytes += n_bytes
@@ -91,15 +101,17 @@ _is_hooked = False
 
 
 @contextlib.contextmanager
-def guard(timeout_s: float, max_bytes: int) -> Iterator[Guard]:
+def guard(timeout_s: float, max_bytes: int, connections: Connections | None = None) -> Iterator[Guard]:
     """Let this thread connect to public addresses only, for `timeout_s` seconds and `max_bytes` bytes.
 
     A connect to another address, or a byte more, raises Forbidden, and so does the block, whatever becomes of the
-    first. After the deadline all connections are ended and the block raises OutOfTime.
+    first. After the deadline all connections are ended and the block raises OutOfTime. `connections`: those of a
+    client that keeps them beyond the block; the caller closes them.
     """
     _hook()
-    current = Guard(timeout_s, max_bytes)
-    timer = threading.Timer(timeout_s, current.end)
+    held = connections or Connections()
+    current = Guard(timeout_s, max_bytes, held)
+    timer = threading.Timer(timeout_s, held.end)
     timer.daemon = True
     before = getattr(_here, "guard", None)
     _here.guard = current
@@ -117,7 +129,8 @@ def guard(timeout_s: float, max_bytes: int) -> Iterator[Guard]:
     finally:
         _here.guard = before
         timer.cancel()
-        current.close()
+        if connections is None:
+            held.close()
 
 
 def _hook() -> None:
@@ -141,7 +154,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     host = address[0] if isinstance(address, tuple) else address
     if not isinstance(address, tuple) or not may_connect(str(host), int(address[1])):
         raise current.forbid(f"{host} is no public address")
-    current.hold(opened)
+    current.connections.hold(opened)
 
 
 def may_connect(host: str, port: int) -> bool:

@@ -4,12 +4,14 @@ What was learned of each address goes into the ledger, so that a known one costs
 asked again.
 """
 
+import contextlib
 import logging
 import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -45,10 +47,7 @@ class _Job:
     aim: dict[str, list[str]]
     n_left: int | None  # new sources that may still be listed
     filters: Filters
-
-    def pace(self, url: str) -> None:
-        """Wait for the site's turn before a request."""
-        politeness.wait_turn(self.connection, url)
+    reader: ytdlp.Reader
 
 
 def harvest_batch(
@@ -70,8 +69,11 @@ def harvest_batch(
     """
     counts: Counter[str] = Counter()
     stretches: dict[str, list[ids.Stretch]] = defaultdict(list)
-    with catalog.connect() as connection:
-        job = _Job(connection, dry_run, is_retry, aim or {}, budget, sources.read().filters)
+    with (
+        catalog.connect() as connection,
+        ytdlp.Reader(partial(politeness.wait_turn, connection), MAX_LISTED) as reader,
+    ):
+        job = _Job(connection, dry_run, is_retry, aim or {}, budget, sources.read().filters, reader)
         for address in urls:
             try:
                 stretch = _parse(address)
@@ -89,7 +91,7 @@ def harvest_batch(
 
 def _parse(address: str) -> ids.Stretch:
     """What an address means. Raises Fault if it means nothing, or a stretch that can be no clip."""
-    if re.fullmatch(ytdlp.SEARCH, address):
+    if not _is_web(address):
         return ids.Stretch(address)
     try:
         stretch = ids.parse_address(address)
@@ -115,9 +117,15 @@ def _take_fault(job: _Job, url: str, given: list[str], fault: Fault) -> Counter[
         if fault.is_final:
             state = "gone" if fault.fault_class == "gone" else "rejected"
             reason = f"{fault.fault_class}: {fault}"
-            catalog.run(job.connection, "refuse_unread_source", url=url, state=state, reason=reason)
+            _refuse_unread(job.connection, url, state, reason)
         job.connection.commit()
     return Counter({fault.fault_class: 1})
+
+
+def _refuse_unread(connection: "Connection[catalog.Row]", url: str, state: str, reason: str) -> None:
+    """End the clips of a source that was named by this address before its metadata was read, if there is one."""
+    with contextlib.suppress(ValueError):  # what is no address names no source
+        catalog.run(connection, "refuse_unread_source", source_id=ids.source_id(url), state=state, reason=reason)
 
 
 def _harvest_address(job: _Job, url: str, stretches: list[ids.Stretch], depth: int = 0) -> Counter[str]:
@@ -153,20 +161,22 @@ def _harvest_recording(job: _Job, url: str, stretches: list[ids.Stretch], depth:
     """Harvest an address that may be asked. Raises Fault."""
     connection = job.connection
     known = catalog.rows(connection, "select_sources_at", url=url)
+    unread = catalog.row(connection, "select_unread_source", source_id=ids.source_id(url)) if _is_web(url) else None
     connection.commit()
     counts: Counter[str] = Counter()
-    if known:
+    if known and unread is None:
         counts["known_sources"] += len(known)
         for source in known:
             counts += _insert_stretches(job, source, stretches)
         return counts
     politeness.check_open(connection, url)
-    recordings, listed = ytdlp.extract(url, job.pace, MAX_LISTED)
+    recordings, listed = ytdlp.extract(url, job.reader)
     counts += _harvest_list(job, listed, stretches, depth + 1)
+    named = unread if len(recordings) == 1 and not listed else None
     taken = []
     for info in recordings:
-        row = {**_source_row(info), "aim": job.aim}
-        refusal = selection.refusal(row, job.filters)
+        row = {**_source_row(info, named), "aim": job.aim}
+        refusal = ytdlp.LIVE if ytdlp.is_live(info) else selection.refusal(row, job.filters)
         if refusal is None:
             taken.append({**row, "captions": info.get("captions")})
         elif row["url"] == url:
@@ -180,6 +190,10 @@ def _harvest_recording(job: _Job, url: str, stretches: list[ids.Stretch], depth:
         for source in taken:
             counts["new_sources" if _upsert_source(connection, source) else "known_sources"] += 1
             counts += _insert_stretches(job, source, stretches)
+        if unread is not None and named is None:
+            _refuse_unread(
+                connection, url, "rejected", f"refused: {len(recordings) + len(listed)} recordings are there"
+            )
         ledger.record(connection, "harvest", url, source_ids=[source["source_id"] for source in taken])
         politeness.close_breaker(connection, url)
     return counts
@@ -228,12 +242,20 @@ def _harvest_list(job: _Job, listed: list[str], stretches: list[ids.Stretch], de
     return counts
 
 
-def _source_row(info: dict[str, Any]) -> catalog.Row:
-    """The `source` row of one recording's metadata. Raises Fault if its address is none."""
+def _is_web(url: str) -> bool:
+    """Whether this is an address and not a search."""
+    return not re.fullmatch(ytdlp.SEARCH, url)
+
+
+def _source_row(info: dict[str, Any], named: catalog.Row | None = None) -> catalog.Row:
+    """The `source` row of one recording's metadata. Raises Fault if its address is none.
+
+    `named`: what the catalog has of it already, whose id and address stay, as clips hang on them.
+    """
     info = _clean(info)
-    url = _parse(info["webpage_url"]).url
+    url = named["url"] if named else _parse(info["webpage_url"]).url
     extractor = str(info.get("extractor_key") or "generic")
-    source_id = ids.source_id(url, extractor, str(info.get("id") or ""))
+    source_id = named["source_id"] if named else ids.source_id(url, extractor, str(info.get("id") or ""))
     channel = _first_text(info, "channel_id", "uploader_id", "channel", "uploader")
     return {
         "source_id": source_id,
@@ -278,14 +300,19 @@ def _upsert_source(connection: "Connection[catalog.Row]", source: catalog.Row) -
 
     captions = source["captions"]
     columns = {name: value for name, value in source.items() if name != "captions"}
-    catalog.run(connection, "reopen_unread_clips", source_id=source["source_id"])
     written = catalog.row(
         connection, "upsert_source", **{**columns, "info": Jsonb(source["info"]), "aim": Jsonb(source["aim"])}
     )
+    assert written is not None
+    source_id, group, before = source["source_id"], written["speaker_group"], written["speaker_group_before"]
+    if written["was_unread"]:
+        catalog.run(connection, "reopen_unread_clips", source_id=source_id, refusal=written["refusal_before"])
+    if before not in (None, group):
+        catalog.run(connection, "reject_divided_clips", source_id=source_id, was_in=before, is_in=group)
     if captions:
         kept = {**captions, "lines": Jsonb(captions["lines"])}
-        catalog.run(connection, "upsert_caption", source_id=source["source_id"], **kept)
-    return bool(written and written["is_new"])
+        catalog.run(connection, "upsert_caption", source_id=source_id, **kept)
+    return bool(written["is_new"])
 
 
 def _insert_clips(connection: "Connection[catalog.Row]", source: catalog.Row, stretch: ids.Stretch) -> Counter[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from include import clip_list, coverage, faults, ids, ledger, politeness, sources, suggestions
+from include import clip_list, coverage, faults, ids, ledger, politeness, settings, sources, suggestions
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +79,15 @@ def _listing_batches(configured: sources.Sources, budget: int, dry_run: bool) ->
     ]
 
 
-def of_youtube(batches: list[dict[str, Any]], is_youtube: bool) -> list[dict[str, Any]]:
-    """Those batches that ask YouTube, or those that don't: each kind has an Airflow pool of its own."""
-    return [batch for batch in batches if (politeness.site(batch["urls"][0]) == "youtube") is is_youtube]
+def of_site(batches: list[dict[str, Any]], site: str | None) -> list[dict[str, Any]]:
+    """Those batches that ask one site, which has an Airflow pool of its own; None: those of sites that have none."""
+    return [batch for batch in batches if _pooled(batch["urls"][0]) == site]
+
+
+def _pooled(url: str) -> str | None:
+    """The site of an address, if it has a pool of its own."""
+    site = politeness.site(url)
+    return site if site in settings.current().harvest_sites else None
 
 
 def import_manifest(path: Path, dry_run: bool = False) -> dict[str, int]:
@@ -101,10 +107,12 @@ def batches_of(
         by_recording[ids.recording_url(address)].append(address)
     recordings = list(by_recording.values())[:limit]
     batch_size = max(batch_size, -(-len(recordings) // MAX_BATCHES))
-    batches = []
-    for is_youtube in (True, False):  # no batch waits for two sites
-        ones = [given for given in recordings if (politeness.site(given[0]) == "youtube") is is_youtube]
-        batches += [ones[first : first + batch_size] for first in range(0, len(ones), batch_size)]
+    by_site: dict[str | None, list[list[str]]] = defaultdict(list)
+    for given in recordings:
+        by_site[_pooled(given[0])].append(given)
+    batches = [
+        ones[first : first + batch_size] for ones in by_site.values() for first in range(0, len(ones), batch_size)
+    ]
     log.info("%d recordings to harvest, in %d batches", len(recordings), len(batches))
     shared = {"dry_run": dry_run, **({"is_retry": True} if is_retry else {})}
     return [{"urls": [url for recording in batch for url in recording], **shared} for batch in batches]

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-YOUTUBE_HOSTS = {
-    "youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtu.be",
-    "youtube-nocookie.com", "www.youtube-nocookie.com",
-}  # fmt: skip
+# As yt-dlp's own extractor has them.
+YOUTUBE_HOST = re.compile(r"(\w+\.)?youtube(-nocookie|kids)?\.com|youtube\.googleapis\.com|(www\.)?youtu\.be")
 MAX_CLIP_MS = 30_000
 MAX_ADDRESS_BYTES = 2000  # Postgres indexes addresses, and takes no entry over 2,704 bytes
 
@@ -46,15 +44,16 @@ def parse_address(address: str) -> Stretch:
     Times come from `#t=START,END` (W3C Media Fragments, https://www.w3.org/TR/media-frags/, seconds) or from
     `start=` and `end=` of a YouTube embed. An address with only a start means the whole recording.
 
-    Raises ValueError, with what is wrong, if it is no http(s) address or its times can't be read.
+    Raises ValueError, with what is wrong, if it is no http(s) address, its times can't be read, or it is one of
+    YouTube's for a video and names none.
     """
     parts = _split(address)
     query = parse_qs(parts.query)
     video_id = _youtube_id(parts, query)
     url = parts._replace(fragment="").geturl() if video_id is None else f"https://www.youtube.com/watch?v={video_id}"
     times = parse_qs(parts.fragment).get("t", [""])[0].removeprefix("npt:")
-    if "," not in times and video_id is not None and "start" in query and "end" in query:
-        times = f"{query['start'][0]},{query['end'][0]}"
+    if "," not in times and video_id is not None and "end" in query:
+        times = f"{query.get('start', ['0'])[0]},{query['end'][0]}"
     if "," not in times:
         return Stretch(url)
     start, _, end = times.partition(",")
@@ -141,15 +140,29 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
+def is_youtube(host: str) -> bool:
+    """Whether a host is one of YouTube's."""
+    return YOUTUBE_HOST.fullmatch(host) is not None
+
+
 def _youtube_id(parts: SplitResult, query: dict[str, list[str]]) -> str | None:
-    """Video id of a YouTube address in any of its forms; None for other addresses and for playlists."""
-    if parts.hostname not in YOUTUBE_HOSTS:
+    """Video id of a YouTube address in any of its forms; None for other addresses, channels and playlists.
+
+    Raises ValueError if it is an address for a video and names none.
+    """
+    if not is_youtube(parts.hostname or ""):
         return None
     segments = [segment for segment in parts.path.split("/") if segment]
-    if parts.hostname == "youtu.be":
+    if (parts.hostname or "").endswith("youtu.be"):
         found = segments[0] if segments else ""
-    elif segments[:1] in (["embed"], ["shorts"], ["live"], ["v"]):
+    elif segments[:1] in (["embed"], ["shorts"], ["live"], ["v"], ["e"]):
         found = segments[1] if len(segments) > 1 else ""
+    elif segments[:1] in (["watch"], ["watch_popup"]):
+        found = query["v"][0] if "v" in query else "".join(segments[1:2])
     else:
-        found = query.get("v", [""])[0]
-    return found if re.fullmatch(r"[A-Za-z0-9_-]{11}", found) else None
+        return None
+    if found in ("", "videoseries") and "list" in query:
+        return None
+    if not re.fullmatch(r"[A-Za-z0-9_-]{11}", found) or found in ("videoseries", "live_stream"):
+        raise ValueError(f"{found[:50]!r} is no YouTube video id")
+    return found

@@ -29,7 +29,7 @@ class SiteClosed(Exception):
 def site(url: str) -> str:
     """The site that an address belongs to: its host, YouTube's hosts and searches being one."""
     host = urlsplit(url).hostname or ""
-    return "youtube" if host in ids.YOUTUBE_HOSTS or url.startswith("ytsearch") else host or "unknown"
+    return "youtube" if ids.is_youtube(host) or url.startswith("ytsearch") else host or "unknown"
 
 
 def wait_turn(

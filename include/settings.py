@@ -12,7 +12,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -28,7 +28,6 @@ LOOPBACK_SITES: dict[str, Any] = {
 }
 
 POOL_HARVEST = "harvest"
-POOL_YOUTUBE = "harvest_youtube"
 POOL_TRANSCODE = "transcode"
 
 # What every DAG's tasks get. Each step may be run again at any time, so a retry is always right unless a task says no.
@@ -49,7 +48,8 @@ LicenceUse = Literal["audio", "links", "nothing"]
 class Settings(BaseSettings):
     """One pipeline's settings. Frozen: what a run starts with, it ends with."""
 
-    model_config = SettingsConfigDict(env_prefix="OPEN_EMPATHIC_", frozen=True)
+    # An empty variable is none: Compose passes on what nobody set as empty.
+    model_config = SettingsConfigDict(env_prefix="OPEN_EMPATHIC_", frozen=True, env_ignore_empty=True)
 
     run: Path = Field(ROOT / ".run", description="Folder of all run-time state: Airflow home, database, logs.")
     catalog_url: str | None = Field(None, description="postgresql:// address; empty: the embedded server.")
@@ -109,7 +109,11 @@ class Settings(BaseSettings):
         description="What a release passes on by the recording's licence; the first pattern that fits counts.",
     )
     transcode_slots: int = Field(os.cpu_count() or 2, description="Size of the pool of transcoding tasks.")
-    harvest_slots: int = Field(2, description="Size of the pool of harvesting tasks.")
+    harvest_slots: int = Field(2, description="Size of each site's pool of harvesting tasks.")
+    harvest_sites: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")], ...] = Field(
+        ("youtube",),
+        description="JSON list of sites (hosts, or `youtube`) with a pool of their own; the rest share one.",
+    )
 
     @field_validator("catalog_url", "s3_endpoint_url", "ffmpeg", "pseudonym_key", mode="before")
     @classmethod
@@ -122,12 +126,15 @@ class Settings(BaseSettings):
         return value if value.is_absolute() else ROOT / value
 
     @property
-    def pools(self) -> dict[str, tuple[int, str]]:
-        """Airflow's pools: slots and description by name."""
+    def pools(self) -> dict[str, dict[str, Any]]:
+        """Airflow's pools, as `airflow pools import` reads them."""
+        harvest = {site_pool(site): f"Tasks that ask {site} at one time" for site in self.harvest_sites}
+        harvest[POOL_HARVEST] = "Tasks that ask any other site at one time"
+        sizes = {name: (self.harvest_slots, why) for name, why in harvest.items()}
+        sizes[POOL_TRANSCODE] = (self.transcode_slots, "Work that keeps a core busy")
         return {
-            POOL_HARVEST: (self.harvest_slots, "Requests to other people's sites at one time"),
-            POOL_YOUTUBE: (self.harvest_slots, "Requests to YouTube at one time"),
-            POOL_TRANSCODE: (self.transcode_slots, "Work that keeps a core busy"),
+            name: {"slots": n_slots, "description": why, "include_deferred": False}
+            for name, (n_slots, why) in sizes.items()
         }
 
     @property
@@ -156,6 +163,11 @@ class Settings(BaseSettings):
         import imageio_ffmpeg
 
         return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def site_pool(site: str) -> str:
+    """Name of the pool, and of the task, of a site in `harvest_sites`."""
+    return f"{POOL_HARVEST}_{site.replace('.', '_')}"
 
 
 _current: Settings | None = None

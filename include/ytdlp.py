@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from include import captions, egress, settings
-from include.faults import Fault, classify, one_line
+from include.faults import Fault, causes, classify, one_line
 
 log = logging.getLogger(__name__)
 
@@ -65,18 +65,61 @@ def _options() -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _client(timeout_s: float, max_bytes: int, pace: Pace | None = None, **options: Any) -> Iterator[Any]:
-    """A guarded yt-dlp; whatever is raised in the block becomes a Fault."""
+def _open_client(**options: Any) -> Any:
+    """A yt-dlp, to be used inside egress.guard() only."""
     from yt_dlp.globals import plugin_dirs
 
     plugin_dirs.value = []
-    try:
-        with egress.guard(timeout_s, max_bytes) as guard, _guarded_class()({**_options(), **options}) as client:
-            client.guard, client.pace = guard, pace
-            yield client
-    except Exception as error:  # an extractor's own bugs come as any type; classify() names them
-        raise classify(error) from error
+    return _guarded_class()({**_options(), **options})
+
+
+class Reader:
+    """A yt-dlp that reads the metadata of one address after another: to load it costs more than most pages do.
+
+    Each address has a deadline and a number of bytes of its own; cookies and open connections stay for the next one.
+    `pace` is asked before each request. Of a list `max_listed` entries are read.
+    """
+
+    def __init__(self, pace: Pace | None = None, max_listed: int | None = None) -> None:
+        self._pace = pace
+        self._max_listed = max_listed
+        self._client: Any = None
+        self._connections = egress.Connections()
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what is open; the next address begins anew."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        self._connections.close()
+
+    @contextmanager
+    def guarded(self) -> Iterator[Any]:
+        """The yt-dlp, for one address; whatever is raised in the block becomes a Fault."""
+        current = settings.current()
+        limits = (current.metadata_timeout_s, current.max_metadata_bytes)
+        try:
+            with egress.guard(*limits, self._connections) as guard:
+                if self._client is None:
+                    self._client = _open_client(
+                        extract_flat="in_playlist",
+                        skip_download=True,
+                        writesubtitles=True,
+                        writeautomaticsub=True,
+                        **({"playlistend": self._max_listed} if self._max_listed else {}),
+                    )
+                self._client.guard, self._client.pace = guard, self._pace
+                yield self._client
+        except Exception as error:  # an extractor's own bugs come as any type; classify() names them
+            if any(isinstance(cause, egress.Forbidden | egress.OutOfTime) for cause in causes(error)):
+                self.close()  # its connections were cut off in the middle of an answer
+            raise classify(error) from error
 
 
 @cache
@@ -88,7 +131,7 @@ def _guarded_class() -> Any:
         """See above."""
 
         guard: egress.Guard
-        pace: Pace | None
+        pace: Pace | None = None
 
         def urlopen(self, req: Any) -> Any:
             """One request. Raises what yt-dlp raises, and Fault by the pace."""
@@ -118,38 +161,25 @@ def _metered(read: Callable[..., bytes], guard: egress.Guard) -> Callable[..., b
     return read_metered
 
 
-def extract(url: str, pace: Pace | None = None, limit: int | None = None) -> tuple[list[dict[str, Any]], list[str]]:
+def extract(url: str, reader: Reader) -> tuple[list[dict[str, Any]], list[str]]:
     """What is at `url`: metadata of the recordings that stand there themselves, and addresses that it lists.
 
     `captions` in the metadata is what _captions() gives.
 
-    A playlist's or feed's entries come as addresses, so that each can fail on its own; of a long one the first
-    `limit`. `url` may be one of yt-dlp's searches (`ytsearch20:words`). Nothing is downloaded. Raises Fault.
+    A playlist's or feed's entries come as addresses, so that each can fail on its own. `url` may be one of yt-dlp's
+    searches (`ytsearch20:words`). Nothing is downloaded. Raises Fault.
     """
     from yt_dlp.utils import unsmuggle_url
 
-    current = settings.current()
-    options = {"playlistend": limit} if limit else {}
-    with _client(
-        current.metadata_timeout_s,
-        current.max_metadata_bytes,
-        pace,
-        extract_flat="in_playlist",
-        skip_download=True,
-        writesubtitles=True,
-        writeautomaticsub=True,
-        **options,
-    ) as client:
+    with reader.guarded() as client:
         entries = _flatten(client.sanitize_info(client.extract_info(url, download=False)))
         for entry in entries:
-            if not _is_live(entry):
+            if not is_live(entry):
                 entry["captions"] = _captions(client, entry)
     listed = [unsmuggle_url(entry["url"])[0] for entry in entries if entry.get("_type") in ("url", "url_transparent")]
     recordings = [entry for entry in entries if entry.get("_type", "video") == "video"]
     if not recordings and not listed:
         raise Fault("transient", "no recording is listed there, or not yet")
-    if any(_is_live(entry) for entry in recordings):
-        raise Fault("refused", LIVE)
     if len({entry["webpage_url"] for entry in recordings}) < len(recordings):
         # Several recordings on one page: only their own addresses tell them apart.
         recordings = [{**entry, "webpage_url": _media_url(entry)} for entry in recordings]
@@ -181,7 +211,8 @@ def _flatten(info: dict[str, Any] | None) -> list[dict[str, Any]]:
     return [found for entry in info.get("entries") or [] for found in _flatten(entry)]
 
 
-def _is_live(info: dict[str, Any]) -> bool:
+def is_live(info: dict[str, Any]) -> bool:
+    """Whether this is a stream without an end, or one that has not begun."""
     return bool(info.get("is_live")) or info.get("live_status") in ("is_live", "is_upcoming")
 
 
@@ -205,22 +236,25 @@ def download(url: str, folder: Path) -> Path:
             raise Fault("refused", f"over {max_bytes} bytes")
 
     def refuse_live(info: dict[str, Any], **_: object) -> None:
-        if _is_live(info):
+        if is_live(info):
             raise Fault("refused", LIVE)
 
-    with _client(
-        current.max_download_s,
-        max_bytes,
-        noplaylist=True,
-        playlist_items="1",
-        outtmpl={"default": str(folder / "source.%(ext)s")},
-        max_filesize=max_bytes,
-        match_filter=refuse_live,
-        progress_hooks=[check],
-        fixup="never",
-        overwrites=True,
-    ) as client:
-        client.extract_info(url)
+    options = {
+        "noplaylist": True,
+        "playlist_items": "1",
+        "outtmpl": {"default": str(folder / "source.%(ext)s")},
+        "max_filesize": max_bytes,
+        "match_filter": refuse_live,
+        "progress_hooks": [check],
+        "fixup": "never",
+        "overwrites": True,
+    }
+    try:
+        with egress.guard(current.max_download_s, max_bytes) as guard, _open_client(**options) as client:
+            client.guard = guard
+            client.extract_info(url)
+    except Exception as error:
+        raise classify(error) from error
     files = [path for path in folder.iterdir() if path.suffix != ".part"]
     if not files:
         raise Fault("refused", f"nothing was downloaded: over {max_bytes} bytes, or empty")

@@ -138,9 +138,8 @@ def supervise(port: int) -> None:
     catalog.migrate()
     environment = airflow_environment(port)
     run_to_end(environment, "db", "migrate")
-    pools = {name: {"slots": n, "description": why} for name, (n, why) in settings.current().pools.items()}
     pools_path = run_folder() / "pools.json"
-    pools_path.write_text(json.dumps({n: {**p, "include_deferred": False} for n, p in pools.items()}), "utf-8")
+    pools_path.write_text(json.dumps(settings.current().pools), "utf-8")
     run_to_end(environment, "pools", "import", str(pools_path))
     running = {}
     try:

@@ -127,7 +127,7 @@ def site(tmp_path: Path) -> Iterator[str]:
 class Web:
     """A web server on 127.0.0.1 that answers as it is told to, 404 otherwise, and notes what it was asked for.
 
-    While `is_open` is clear, answers wait; with `drip_s` they come a byte at a time.
+    While `is_open` is clear, answers wait; with `drip_s`, or `drips` of their path, they come a byte at a time.
     """
 
     def __init__(self) -> None:
@@ -139,14 +139,22 @@ class Web:
         self.headers: dict[str, dict[str, str]] = {}
         self.agents: list[str] = []
         self.cookies: list[str] = []
+        self.authorizations: list[str] = []
         self.drip_s = 0.0
+        self.drips: dict[str, float] = {}
+        self.n_connections = 0
         self.drops_after: dict[str, int] = {}
 
         class Handler(BaseHTTPRequestHandler):
+            def setup(self) -> None:
+                super().setup()
+                web.n_connections += 1
+
             def do_GET(self) -> None:
                 web.requests.append(self.path)
                 web.agents.append(self.headers.get("User-Agent", ""))
                 web.cookies += self.headers.get_all("Cookie", [])
+                web.authorizations += self.headers.get_all("Proxy-Authorization", [])
                 web.is_open.wait(20)
                 status, content_type, body = web.answers.get(self.path, (404, "text/plain", b""))
                 self.send_response(status)
@@ -160,10 +168,10 @@ class Web:
                     if self.path in web.drops_after:
                         self.wfile.write(body[: web.drops_after[self.path]])
                         self.close_connection = True
-                    elif web.drip_s:
+                    elif drip_s := web.drips.get(self.path, web.drip_s):
                         for n in range(len(body)):
                             self.wfile.write(body[n : n + 1])
-                            time.sleep(web.drip_s)
+                            time.sleep(drip_s)
                     else:
                         self.wfile.write(body)
 

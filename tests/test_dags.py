@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from include import settings
 from include.settings import ROOT, process_environment
 
 DAG_IDS = {path.stem for path in (ROOT / "dags").glob("*.py")}
@@ -114,7 +115,18 @@ def test_each_asset_is_announced_once(parsed: dict) -> None:
 def test_work_that_needs_a_scarce_thing_runs_in_its_pool(parsed: dict) -> None:
     pools = {name: task["pool"] for dag in parsed["dags"].values() for name, task in dag["tasks"].items()}
     assert (pools["harvest_batch"], pools["harvest_youtube"]) == ("harvest", "harvest_youtube")
+    assert set(pools.values()) - {"default_pool"} == settings.Settings().pools.keys()
     assert pools["transcode_batch"] == pools["build_shards"] == "transcode"
+
+
+def test_each_site_that_is_named_has_a_pool_and_a_task_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPEN_EMPATHIC_HARVEST_SITES", '["youtube", "talks.example"]')
+    tasks = run_python(READ_DAGS, tmp_path)["dags"]["harvest_clips"]["tasks"]
+    assert tasks["harvest_talks_example"]["pool"] == "harvest_talks_example"
+    assert tasks["plan_harvest_talks_example"]["downstream"] == ["harvest_talks_example"]
+    assert "harvest_talks_example" in settings.Settings().pools
 
 
 @pytest.mark.parametrize("dag_id", sorted(DAG_IDS))

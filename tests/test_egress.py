@@ -102,9 +102,15 @@ def test_a_page_playlist_and_manifest_lead_nowhere_forbidden(outer: Web, inner: 
     )
     hls = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:9\n#EXTINF:9.0,\n{secret}\n#EXT-X-ENDLIST\n"
     playlist = outer.add("talk.m3u8", hls, content_type=HLS)
-    counts = harvest.harvest_batch([page, feed, playlist])
+    mpd = (
+        '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT9S"><Period>'
+        '<AdaptationSet mimeType="audio/mp4" contentType="audio"><Representation id="a" bandwidth="64000"'
+        f' codecs="mp4a.40.2"><BaseURL>{secret}</BaseURL></Representation></AdaptationSet></Period></MPD>'
+    )
+    dash = outer.add("talk.mpd", mpd, content_type="application/dash+xml")
+    counts = harvest.harvest_batch([page, feed, playlist, dash])
     assert counts["refused"] >= 1
-    for url in (page, playlist):
+    for url in (page, playlist, dash):
         with pytest.raises(Fault) as raised:
             ytdlp.download(url, tmp_path)
         assert raised.value.fault_class == "refused"
@@ -149,6 +155,26 @@ def test_a_server_that_drips_is_left_at_the_deadline(outer: Web, tmp_path: Path)
     with pytest.raises(Fault, match="not done within 1 s"):
         ytdlp.download(url, tmp_path)
     assert time.monotonic() - started_at < 8
+
+
+def test_a_connection_that_is_kept_ends_at_the_next_addresss_deadline(outer: Web) -> None:
+    """One client reads a batch: what it keeps open from one address must not wait for ever at another."""
+    settings.configure(**settings.current().model_dump() | {"metadata_timeout_s": 1.0})
+    outer.server.RequestHandlerClass.protocol_version = "HTTP/1.1"  # type: ignore[attr-defined]
+    talk = "<html><head><title>t</title></head><video src='/talk.mp4'></video></html>"
+    pages = [outer.add(name, talk) for name in ("one", "slow", "two")]
+    outer.drips["/slow"] = 0.2
+    started_at = time.monotonic()
+    assert harvest.harvest_batch(pages) == {"new_sources": 2, "to_cut": 2, "transient": 1}
+    assert time.monotonic() - started_at < 8
+    assert outer.n_connections < len(outer.requests)
+
+
+def test_each_address_of_a_batch_has_bytes_of_its_own(outer: Web) -> None:
+    settings.configure(**settings.current().model_dump() | {"max_metadata_bytes": 20_000})
+    page = "<html><head><title>t</title></head><video src='/{}.mp4'></video>{}</html>"
+    pages = [outer.add(str(n), page.format(n, "x" * (n * 9000))) for n in (1, 3, 2, 0)]
+    assert harvest.harvest_batch(pages) == {"new_sources": 3, "to_cut": 3, "refused": 1}
 
 
 def test_the_guard_is_this_threads_and_this_blocks_alone(inner: Web) -> None:

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import Web, chirp, sql
 
@@ -153,6 +155,12 @@ def test_two_stretches_of_one_recording_are_two_files_though_the_server_knows_no
     assert sql("select count(distinct audio_sha256) as n from catalog.clip")[0]["n"] == 2
 
 
+MPD = """<?xml version="1.0"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT12S">
+<Period><AdaptationSet mimeType="audio/mp4" contentType="audio"><Representation id="a" bandwidth="64000"
+codecs="mp4a.40.2"><BaseURL>talk.m4a</BaseURL></Representation></AdaptationSet></Period></MPD>"""
+
+
 def every_kind(web: Web, media: Path) -> list[str]:
     """Addresses of a site with every fault in it, but one that closes it."""
     good = [web.add(f"good{n}.mp3", media) + "#t=0,1" for n in range(3)]
@@ -201,9 +209,89 @@ def outcomes() -> dict[str, str]:
     return said
 
 
-@pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
+def every_download_fault(web: Web, recording) -> list[str]:
+    """Addresses whose metadata is good, and whose recording is not: too large, short, damaged, cut off, in parts."""
+    media = recording("whole.m4a", 4).read_bytes()
+    holed = bytearray(media)
+    holed[len(media) // 2 : len(media) // 2 + 600] = bytes(600)
+    large = web.add("large.m4a", media * 30)
+    dropped = web.add("dropped.m4a", media)
+    web.drops_after["/dropped.m4a"] = 2000
+    drip = web.add("drip.m4a", media)
+    web.drips["/drip.m4a"] = 0.05
+    return [
+        large,
+        dropped,
+        drip,
+        web.add("short.m4a", media[: len(media) // 3]),
+        web.add("holed.m4a", bytes(holed)),
+        web.add("silent.mp3", recording("silent.mp3", 2, samples=np.zeros(48_000))),
+        web.add("parts.m3u8", hls("one.ts", "two.ts"), content_type="application/vnd.apple.mpegurl"),
+        web.add("parts.mpd", MPD.replace("talk.m4a", "none.m4a"), content_type="application/dash+xml"),
+    ]
+
+
+def every_other_kind(web: Web, recording) -> list[str]:
+    """What every_kind() lacks, since a harvest that is killed twenty times has no time for it."""
+    web.add("talk.m4a", recording("talk.m4a", 12))
+    video = web.add("talk.webm", recording("talk.webm", 2))
+    media = web.add("other.mp4", recording("other.mp4", 2, samples=chirp(2)[::-1]))
+    web.drips |= {"/hangs": 30, "/slow": 0.05}
+    for name, target in (("inside", "127.0.0.1:1"), ("cloud", "169.254.169.254/latest/meta-data")):
+        web.add(f"{name}.mp4", status=302)
+        web.headers[f"/{name}.mp4"] = {"Location": f"http://{target}"}
+    return [
+        video,
+        web.add("talk.mpd", MPD, content_type="application/dash+xml") + "#t=1,3",
+        web.add("og", f"<html><head><title>t</title><meta property='og:video' content='{media}'></head></html>"),
+        web.add("two", f"<html><title>t</title><video src='{video}'></video><video src='{media}'></video></html>"),
+        web.add("hangs", "<html>" + "x" * 2000),
+        web.add("slow", "<html>" + "x" * 2000),
+        f"{web.url}/inside.mp4",
+        f"{web.url}/cloud.mp4",
+    ]
+
+
+def made() -> dict[str, str]:
+    """What became of each clip, and of each source without: accepted, waiting (with a time), refused (with a reason).
+
+    Nothing becomes of a source of which no more was asked than a stretch past its end, which was refused.
+    """
+    said = {}
+    for row in sql(
+        "select clip_id as id, state, reason, retry_at from catalog.clip union all"
+        " select source_id, case when refusal is not null then 'refused' else 'failed' end, refusal, retry_at"
+        " from catalog.source where not exists (select from catalog.clip where clip.source_id = source.source_id)"
+        " and not exists"
+        " (select from catalog.address where outcome = 'refused' and starts_with(url, source.url || '#t='))"
+    ):
+        assert row["state"] in ("ready", "failed", "rejected", "gone", "refused"), row
+        assert row["state"] != "failed" or row["retry_at"], row
+        assert row["state"] in ("ready", "failed") or row["reason"], row
+        said[row["id"]] = {"ready": "accepted", "failed": "waiting"}.get(row["state"], "refused")
+    return said
+
+
+def n_by_end(said: dict[str, str]) -> dict[str, int]:
+    return {end: list(said.values()).count(end) for end in ("accepted", "waiting", "refused")}
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2", "169.254.169.254"])
 def test_each_input_of_a_faulty_site_is_accounted_for(web: Web, pipeline: settings.Settings, recording) -> None:
-    given = every_kind(web, recording("talk.mp3", 2))
+    """The server knows no ranges. Only its own port may be harvested."""
+    limits = {
+        "egress_allowed_hosts": [web.url.removeprefix("http://")],
+        "download_timeout_s": 0.5,
+        "metadata_timeout_s": 2.0,
+        "max_download_s": 2.0,
+        "max_download_bytes": 500_000,
+    }
+    settings.configure(**settings.current().model_dump() | limits)
+    given = [
+        *every_kind(web, recording("talk.mp3", 2)),
+        *every_other_kind(web, recording),
+        *every_download_fault(web, recording),
+    ]
     busy = web.add("busy.mp4", status=429)
     later = web.add("later.mp3", recording("talk.mp3", 2))
     counts: dict[str, int] = {}
@@ -214,12 +302,96 @@ def test_each_input_of_a_faulty_site_is_accounted_for(web: Web, pipeline: settin
         url = address.partition("#")[0]
         assert url in said or address in said, address
     assert f"{web.url}/dead.mp3" in said
+    for name in ("inside.mp4", "cloud.mp4", "inward.mp4"):
+        assert (
+            "no public address"
+            in sql("select message from catalog.address where url = %s", f"{web.url}/{name}")[0]["message"]
+        )
     assert {name: counts[name] for name in ("quota", "waiting", "lists")} == {"quota": 1, "waiting": 1, "lists": 1}
-    n_by_end = {end: list(said.values()).count(end) for end in ("accepted", "waiting", "refused")}
-    assert sum(n_by_end.values()) == len(said)
-    n_faults = sum(counts.get(name, 0) for name in ("gone", "refused", "unsupported", "broken"))
-    assert n_by_end["refused"] == n_faults
-    assert n_by_end["waiting"] == counts["transient"] + counts["quota"] + counts["waiting"]
+    ends = n_by_end(said)
+    assert sum(ends.values()) == len(said)
+    assert ends["refused"] == sum(counts.get(name, 0) for name in ("gone", "refused", "unsupported", "broken"))
+    assert ends["waiting"] == counts["transient"] + counts["quota"] + counts["waiting"]
+
+    sql("update catalog.site set open_until = now()")
+    n_sources = sql("select count(*) as n from catalog.source")[0]["n"]
+    done: Counter[str] = Counter()
+    for ids in transcode.plan_batches():
+        done.update(transcode.transcode_batch(ids))
+    downloads = n_by_end(made())
+    assert downloads["accepted"] == done["ready"] > 5
+    assert downloads["waiting"] == done["failed"] + done["failed_sources"] > 0
+    assert sum(downloads.values()) >= n_sources - 1  # of one page a stretch past the end was asked, and no more
+    assert done["busy_sources"] == done["waiting_sources"] == 0
+    ended = {row["url"][len(web.url) + 1 :]: row["outcome"] for row in sql(
+        "select distinct on (url) url, outcome from catalog.clip_attempt where stage = 'transcode'"
+        " order by url, attempt_id desc"
+    )}  # fmt: skip
+    expected = {"large.m4a": "refused", "dropped.m4a": "transient", "drip.m4a": "transient", "parts.mpd": "gone"}
+    assert expected.items() <= ended.items(), ended
+
+
+def options_of_a_download(folder: Path) -> dict[str, Any]:
+    return {"quiet": True, "no_warnings": True, "outtmpl": {"default": str(folder / "raw.%(ext)s")}}
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_file_over_the_limit_is_refused_where_yt_dlp_skips_it_without_a_word(
+    web: Web, recording, tmp_path: Path
+) -> None:
+    import yt_dlp
+
+    url = web.add("talk.m4a", recording("talk.m4a", 10))
+    folder = tmp_path / "raw"
+    with yt_dlp.YoutubeDL({**options_of_a_download(folder), "max_filesize": 5000}) as client:
+        assert client.extract_info(url)["id"] == "talk"
+        assert client._download_retcode == 0
+    assert list(folder.glob("*")) == []
+    settings.configure(**settings.current().model_dump() | {"max_download_bytes": 5000})
+    folder.mkdir(exist_ok=True)
+    with pytest.raises(Fault, match="over 5000 bytes") as raised:
+        ytdlp.download(url, folder)
+    assert raised.value.fault_class == "refused"
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_what_the_filter_turns_away_is_refused_where_yt_dlp_skips_it_without_a_word(web: Web, tmp_path: Path) -> None:
+    import yt_dlp
+
+    live = hls("one.ts").replace("#EXT-X-ENDLIST\n", "")
+    url = web.add("live.m3u8", live, content_type="application/vnd.apple.mpegurl")
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    options = {**options_of_a_download(folder), "match_filter": lambda info, **_: "live"}
+    with yt_dlp.YoutubeDL(options) as client:
+        assert client.extract_info(url)["id"] == "live"
+        assert client._download_retcode == 0
+    assert list(folder.glob("*")) == []
+    with pytest.raises(Fault, match=ytdlp.LIVE) as raised:
+        ytdlp.download(url, folder)
+    assert raised.value.fault_class == "refused"
+    assert "/one.ts" not in web.requests
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_page_may_mix_recordings_that_are_kept_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each for its own reason; the page itself was read well."""
+    page = "https://talks.example/all"
+    found = {"good": {}, "adult": {"age_limit": 18}, "live": {"is_live": True}, "long": {"duration": 1e5}}
+    recordings = [
+        {"webpage_url": f"https://talks.example/{name}", "extractor_key": "Talks", "id": name, **said}
+        for name, said in found.items()
+    ]
+    monkeypatch.setattr(ytdlp, "extract", lambda url, *_: (recordings, []))
+    assert harvest.harvest_batch([f"{page}#t=0,5"]) == {"new_sources": 1, "new_clips": 1, "refused": 3}
+    reasons = {row["url"]: row["message"] for row in sql("select url, message from catalog.address")}
+    assert reasons.pop(page) is None
+    assert reasons == {
+        "https://talks.example/adult": "for an age of 18 and above",
+        "https://talks.example/live": ytdlp.LIVE,
+        "https://talks.example/long": "100000 s long, not 1 to 14400 s",
+    }
+    assert [row["source_id"] for row in sql("select source_id from catalog.source")] == ["talks:good"]
 
 
 KILLED = """
@@ -284,12 +456,6 @@ def test_a_server_that_hangs_is_tried_again_later(web: Web) -> None:
     web.is_open.clear()
     assert harvest.harvest_batch([url]) == {"transient": 1}
     web.is_open.set()
-
-
-MPD = """<?xml version="1.0"?>
-<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT12S">
-<Period><AdaptationSet mimeType="audio/mp4" contentType="audio"><Representation id="a" bandwidth="64000"
-codecs="mp4a.40.2"><BaseURL>talk.m4a</BaseURL></Representation></AdaptationSet></Period></MPD>"""
 
 
 @pytest.mark.usefixtures("pipeline")

@@ -360,6 +360,22 @@ def test_batches_keep_a_recording_together_and_obey_the_limit() -> None:
     assert len(harvest_plan.plan_batches([f"http://a.example/{n}" for n in range(2500)], batch_size=1)) <= 1000
 
 
+def test_no_batch_of_a_site_with_a_pool_of_its_own_asks_another() -> None:
+    settings.configure(harvest_sites=["youtube", "b.example"])
+    urls = [f"https://{host}/{n}" for n in range(3) for host in ("a.example", "b.example", "c.example", "youtu.be")]
+    batches = harvest_plan.plan_batches([*urls, "ytsearch2:talk"], batch_size=2)
+    hosts = [sorted({url.split("/")[2] for url in batch["urls"] if "//" in url}) for batch in batches]
+    by_site = {site: harvest_plan.of_site(batches, site) for site in ("youtube", "b.example", None)}
+    settings.configure()
+    assert ["b.example"] in hosts
+    assert not any("b.example" in found and len(found) > 1 for found in hosts)
+    assert {site: sum(len(batch["urls"]) for batch in found) for site, found in by_site.items()} == {
+        "youtube": 4,
+        "b.example": 3,
+        None: 6,
+    }
+
+
 @pytest.mark.usefixtures("pipeline")
 def test_configured_addresses_are_checked_for_their_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configured = tmp_path / "sources.yaml"

@@ -20,6 +20,10 @@ WATCH_URL = f"https://www.youtube.com/watch?v={VIDEO_ID}"
         f"https://www.youtube.com/shorts/{VIDEO_ID}",
         f"https://www.youtube.com/live/{VIDEO_ID}?feature=share",
         f"https://www.youtube.com/v/{VIDEO_ID}",
+        f"https://www.youtube.com/e/{VIDEO_ID}",
+        f"https://www.youtube.com/watch/{VIDEO_ID}",
+        f"https://gaming.youtube.com/watch?v={VIDEO_ID}",
+        f"https://www.youtubekids.com/watch?v={VIDEO_ID}",
         f"  https://www.youtube.com/watch?v={VIDEO_ID}#t=30\n",
     ],
 )
@@ -32,14 +36,30 @@ def test_every_form_of_a_youtube_address_is_one_source(address: str) -> None:
     "address",
     [
         "https://www.youtube.com/playlist?list=PL0123456789A",
-        "https://www.youtube.com/watch?v=tooshort",
-        "https://www.youtube.com/embed/",
-        "https://youtu.be/",
+        "https://www.youtube.com/watch?list=PL0123456789A",
+        "https://www.youtube.com/embed/videoseries?list=PL0123456789A",
+        "https://www.youtube.com/@abcdefghijk",
         f"https://youtube.com.evil.example/watch?v={VIDEO_ID}",
     ],
 )
 def test_what_is_no_youtube_video_gets_no_videos_id(address: str) -> None:
     assert ids.source_id(address).startswith("generic:")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://www.youtube.com/watch?v=tooshort",
+        "https://www.youtube.com/watch",
+        "https://www.youtube.com/embed/",
+        "https://www.youtube.com/embed/live_stream?channel=UC0123456789",
+        f"https://www.youtube.com/shorts/{VIDEO_ID}x",
+        "https://youtu.be/",
+    ],
+)
+def test_a_youtube_address_that_names_no_video_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="is no YouTube video id"):
+        ids.parse_address(address)
 
 
 def test_scheme_port_fragment_and_case_of_the_host_do_not_count() -> None:

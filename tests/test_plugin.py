@@ -387,7 +387,7 @@ def test_an_empty_catalog_says_what_to_do_first(signed_in: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["drop schema catalog cascade", "alter table catalog.source drop column retry_at"]
+    "statement", ["drop schema catalog cascade", "alter table catalog.source drop column retry_at cascade"]
 )
 def test_a_catalog_without_its_tables_says_what_to_do_first(signed_in: Any, statement: str) -> None:
     sql(statement)

@@ -317,14 +317,41 @@ def test_the_authors_captions_come_before_automatic_ones() -> None:
         captions.lines("<html>", "vtt")
 
 
+DUE = {
+    "select_unread_sources": ({"limit": 10}, {"source_unread"}),
+    "select_due_sources": (
+        {"limit": None, "only_retries": False},
+        {"clip_to_make", "clip_to_retry", "source_to_cut", "source_to_retry"},
+    ),
+    "select_addresses_to_retry": (
+        {"limit": None, "fault_class": None, "tool_version": "2026.10.26"},
+        {"address_due", "address_broken"},
+    ),
+}
+
+
 @pytest.mark.usefixtures("pipeline")
-def test_a_known_source_keeps_its_unread_flag_out_of_the_plan() -> None:
-    """What is due is found through partial indexes, not by reading all that is known."""
+def test_what_is_due_is_found_without_reading_all_that_is_known() -> None:
     sql(
-        "insert into catalog.source (source_id, url, speaker_group)"
-        " select 'x:' || n, 'https://x.example/' || n, 'x:' || n from generate_series(1, 20000) as n"
+        "insert into catalog.source (source_id, url, speaker_group, is_unread, refusal)"
+        " select 'x:' || n, 'https://x.example/' || n, 'x:' || n, n % 2 = 0, case when n % 2 = 0 then 'gone' end"
+        " from generate_series(1, 20000) as n".replace("%", "%%")
     )
-    sql("analyze catalog.source")
-    with catalog.connect() as connection:
-        plan = connection.execute("explain " + catalog.statement("select_unread_sources"), {"limit": 10}).fetchall()
-    assert "source_unread" in str(plan)
+    sql(
+        "insert into catalog.clip (clip_id, source_id, start_ms, end_ms, state, reason, retry_at, has_unread_source)"
+        " select 'x-' || n, 'x:' || n, 0, 1000, case when n % 2 = 0 then 'candidate' else 'failed' end, 'transient',"
+        " now() + interval '1 day', n % 2 = 0 from generate_series(1, 20000) as n".replace("%", "%%")
+    )
+    sql(
+        "insert into catalog.address (url, outcome, tool_version, next_try_at)"
+        " select 'https://x.example/' || n, case when n % 2 = 0 then 'broken' else 'transient' end, '2026.10.26',"
+        " case when n % 2 = 1 then now() + interval '1 day' end"
+        " from generate_series(1, 20000) as n".replace("%", "%%")
+    )
+    sql("analyze catalog.source, catalog.clip, catalog.address")
+    for name, (parameters, indexes) in DUE.items():
+        with catalog.connect() as connection:
+            rows = connection.execute("explain " + catalog.statement(name), parameters).fetchall()
+        plan = "\n".join(row["QUERY PLAN"] for row in rows)
+        assert "Seq Scan" not in plan, plan
+        assert {index for index in indexes if index in plan} == indexes, plan

@@ -11,8 +11,7 @@ released as (
         source.licence,
         source.language as source_language,
         source.licence = any(%(linked_licences)s::text[]) as is_link,
-        ('x' || substr(encode(sha256(convert_to(source.speaker_group, 'UTF8')), 'hex'), 1, 8))::bit(32)::bigint
-        %% 100 as bucket
+        catalog.split_of(source.speaker_group) as split
     from catalog.clip
     inner join catalog.source using (source_id)
     where clip.state = 'ready' and source.licence <> all(%(withheld_licences)s::text[])
@@ -24,8 +23,6 @@ eligible as (
         label.perceived_gender,
         label.perceived_age_group,
         label.perceived_accent,
-        case when released.bucket < 90 then 'train' when released.bucket < 95 then 'validation' else 'test' end
-            as split,
         released.measures
         || to_jsonb(label)
         || jsonb_build_object(

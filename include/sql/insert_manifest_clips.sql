@@ -1,11 +1,12 @@
 -- A manifest's clips. Those of a source that is known to give none end as it did.
-insert into catalog.clip (clip_id, source_id, start_ms, end_ms, hint, state, reason)
+insert into catalog.clip (clip_id, source_id, start_ms, end_ms, hint, has_unread_source, state, reason)
 select
     named.clip_id,
     named.source_id,
     named.start_ms,
     named.end_ms,
     named.hint,
+    source.is_unread,
     case when source.refusal is null then 'candidate' else 'rejected' end,
     source.refusal
 from (

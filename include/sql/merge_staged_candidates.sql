@@ -1,8 +1,11 @@
 -- Clips that rows name by address and times, as candidates; under the rules of the harvest: nothing of a source
--- that was refused, of an address that is known to be final, or of what was taken down.
+-- that was refused, of an address that is known to be final, or of what was taken down. A new source is not downloaded
+-- before a harvest has read its metadata.
 with
 wanted as (
-    select distinct on (staged.clip_id) staged.*
+    select distinct on (staged.clip_id)
+        staged.*,
+        coalesce(source.is_unread, true) as has_unread_source
     from staged_candidate as staged
     left join catalog.source using (source_id)
     left join lateral (
@@ -25,22 +28,24 @@ wanted as (
 ),
 
 new_source as (
-    insert into catalog.source (source_id, url, speaker_group)
+    insert into catalog.source (source_id, url, speaker_group, is_unread)
     select distinct on (source_id)
         source_id,
         url,
-        source_id
+        source_id,
+        true
     from wanted
     order by source_id, url
     on conflict (source_id) do nothing
 )
 
-insert into catalog.clip (clip_id, source_id, start_ms, end_ms)
+insert into catalog.clip (clip_id, source_id, start_ms, end_ms, has_unread_source)
 select
     clip_id,
     source_id,
     start_ms,
-    end_ms
+    end_ms,
+    has_unread_source
 from wanted
 order by clip_id
 on conflict (clip_id) do nothing

@@ -1,50 +1,65 @@
 -- Clips by group: labelled ones, and those in the pipeline whose source was sought for the group. A source that is
--- yet to be cut counts as one. Only ready clips with a rater have a label that counts.
+-- yet to be cut counts as one. Only ready clips with a rater have a label that counts. Millions of rows are first
+-- counted by what is the same in them, of which there is little, and taken apart after that.
 with
 labelled as (
-    select label.*
+    select
+        label.emotion_plurality,
+        label.language,
+        label.perceived_gender as gender,
+        label.perceived_age_group as age_group,
+        count(*) as n_clips
     from catalog.label
     inner join catalog.clip using (clip_id)
     where label.n_raters > 0 and clip.state = 'ready'
+    group by label.emotion_plurality, label.language, label.perceived_gender, label.perceived_age_group
 ),
 
 sought as (
     select
         source.aim,
-        count(clip.clip_id) filter (
-            where
-            clip.state in ('candidate', 'failed')
-            or (clip.state = 'ready' and coalesce(label.n_raters, 0) = 0)
-        ) + (source.is_to_cut and count(clip.clip_id) = 0)::integer as n_clips
+        count(*) as n_clips
     from catalog.source
-    left join catalog.clip using (source_id)
-    left join catalog.label using (clip_id)
-    where source.aim <> '{}'
-    group by source.source_id
+    inner join catalog.clip using (source_id)
+    left join catalog.label on label.clip_id = clip.clip_id and label.n_raters > 0
+    where
+        source.aim <> '{}'
+        and (clip.state in ('candidate', 'failed') or (clip.state = 'ready' and label.clip_id is null))
+    group by source.aim
+    union all
+    select
+        source.aim,
+        count(*)
+    from catalog.source
+    where
+        source.aim <> '{}'
+        and source.is_to_cut
+        and not exists (select 1 from catalog.clip where clip.source_id = source.source_id)
+    group by source.aim
 ),
 
 have as (
     select
         'family' as dimension,
         family.value,
-        count(*) as n_clips
+        sum(labelled.n_clips)::bigint as n_clips
     from labelled
     cross join lateral unnest(labelled.emotion_plurality) as family (value)
     group by family.value
     union all
     select
-        dimension,
-        value,
-        count(*)
+        said.dimension,
+        said.value,
+        sum(labelled.n_clips)::bigint
     from labelled
     cross join lateral (
         values
         ('language', labelled.language),
-        ('gender', labelled.perceived_gender),
-        ('age_group', labelled.perceived_age_group)
+        ('gender', labelled.gender),
+        ('age_group', labelled.age_group)
     ) as said (dimension, value)
-    where value is not null
-    group by dimension, value
+    where said.value is not null
+    group by said.dimension, said.value
 ),
 
 pipeline as (

@@ -1,9 +1,9 @@
--- A source from a manifest whose metadata can't be had: its clips end with it, and get the reason.
+-- A source that is known without its metadata, which can't be had: its clips end with it, and get the reason.
 with
 refused as (
     update catalog.source
     set refusal = %(reason)s
-    where url = %(url)s and is_unread
+    where source_id = %(source_id)s and is_unread
     returning source_id
 )
 

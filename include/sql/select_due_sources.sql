@@ -1,6 +1,6 @@
 -- Sources with something to transcode: clips that wait or whose next try is due, or that are yet to be cut.
--- With only_retries, none that were never tried. Never one whose metadata was not read. Found through the partial
--- indexes, so the cost follows what is due, not what is known.
+-- With only_retries, none that were never tried. Never one whose metadata was not read. Each kind is found through a
+-- partial index of its own, so the cost follows what is due, not what is known.
 select
     due_source.source_id,
     source.duration_s
@@ -10,20 +10,28 @@ from (
         min(first_seen_at) as first_seen_at
     from (
         select
-            clip.source_id,
-            clip.first_seen_at
+            source_id,
+            first_seen_at
         from catalog.clip
-        where
-            (clip.state = 'candidate' and not %(only_retries)s)
-            or (clip.state = 'failed' and clip.retry_at <= now())
+        where state = 'candidate' and not has_unread_source and not %(only_retries)s
         union all
         select
-            source.source_id,
-            source.first_seen_at
+            source_id,
+            first_seen_at
+        from catalog.clip
+        where state = 'failed' and retry_at <= now()
+        union all
+        select
+            source_id,
+            first_seen_at
         from catalog.source
-        where
-            source.is_to_cut
-            and ((source.retry_at is null and not %(only_retries)s) or source.retry_at <= now())
+        where is_to_cut and retry_at is null and not %(only_retries)s
+        union all
+        select
+            source_id,
+            first_seen_at
+        from catalog.source
+        where is_to_cut and retry_at <= now()
     ) as due_row
     group by source_id
 ) as due_source
