@@ -2,6 +2,7 @@ import hashlib
 import io
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 import soundfile
 from conftest import RATE_HZ, Web, chirp, sql
 
-from include import faults, harvest, ids, settings, source_plot, store, transcode, ytdlp
+from include import catalog, faults, harvest, ids, leftovers, settings, source_plot, store, transcode, workfolder, ytdlp
 
 Recording = Callable[..., Path]
 
@@ -299,10 +300,11 @@ def test_clips_settled_while_their_source_came_down_refuse_nothing(talk: str, mo
     assert (states(), source()["refusal"]) == ({"0-2000": "blocked"}, None)
 
 
-def worker(pipeline: settings.Settings, source_id: str) -> "subprocess.Popen[bytes]":
-    """A process of its own that transcodes one source."""
+def worker(pipeline: settings.Settings, source_id: str, first: str = "") -> "subprocess.Popen[bytes]":
+    """A process of its own that transcodes one source, once it has run `first`."""
+    code = f"import os, signal\nfrom include import audio, leftovers, measures, store, transcode\n{first}\n"
     return subprocess.Popen(
-        [sys.executable, "-c", f"from include import transcode; transcode.transcode_batch([{source_id!r}])"],
+        [sys.executable, "-c", f"{code}transcode.transcode_batch([{source_id!r}])"],
         cwd=settings.ROOT,
         env=settings.process_environment(
             OPEN_EMPATHIC_CATALOG_URL=str(pipeline.catalog_url),
@@ -338,6 +340,111 @@ def test_a_worker_killed_at_work_loses_nothing(web: Web, talk: str, pipeline: se
     assert due() == []
 
 
+def stored() -> list[str]:
+    """All files of the store's audio, those included that readers never see."""
+    folder = Path(settings.current().store_root.removeprefix("file://")) / "audio"
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def named() -> list[str]:
+    """The files that the clips name."""
+    return sorted(f"{clip['audio_sha256']}.flac" for clip in clips() if clip["state"] == "ready")
+
+
+DIE = "die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+KILLED_AT: dict[str, tuple[str, int]] = {  # and how many files the store has then
+    "the recording is there": ("audio.decode = die", 0),
+    "it is decoded": ("measures.measure = die", 0),
+    "nothing is stored": ("store.put_audio = die", 0),
+    "a clip is half written": ("os.fsync = die", 1),
+    "the second clip is stored": (
+        "put, n = store.put_audio, iter([1, 1, 0])\nstore.put_audio = lambda flac: next(n) and put(flac) or die()",
+        2,
+    ),
+    "all is stored, not committed": ("leftovers.finish = die", 3),
+}
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+@pytest.mark.parametrize("moment", KILLED_AT)
+def test_what_a_killed_worker_leaves_is_cleaned_by_the_next_run(
+    web: Web, talk: str, pipeline: settings.Settings, moment: str, is_gone: bool
+) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2", f"{talk}#t=2,4", f"{talk}#t=4,6"])
+    before = clips()
+    first, n_stored = KILLED_AT[moment]
+    assert worker(pipeline, ids.source_id(talk), DIE + first).wait() == -signal.SIGKILL
+    assert len(stored()) == n_stored
+    assert clips() == before
+    assert len(list((pipeline.run / "transcode").iterdir())) == 1
+    if is_gone:  # so that what was begun is not simply made again
+        web.add("talk.m4a", status=404)
+    wait_for(lambda: not sql("select 1 from pg_stat_activity where state = 'idle in transaction'"))
+    assert run() == ({"gone": 3} if is_gone else {"ready": 3})
+    assert stored() == named()
+    assert list((pipeline.run / "transcode").iterdir()) == []
+    assert sql("select * from catalog.begun_audio") == []
+
+
+def test_a_worker_at_work_is_not_robbed(talk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2"])
+    put_audio = store.put_audio
+
+    def clear_meanwhile(content: bytes) -> str:
+        sha256 = put_audio(content)
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(leftovers.clear).result() == pool.submit(workfolder.clear_abandoned).result() == 0
+        return sha256
+
+    monkeypatch.setattr(store, "put_audio", clear_meanwhile)
+    assert run() == {"ready": 1}
+    assert stored() == named() != []
+
+
+def test_audio_that_another_source_makes_too_is_left_to_it(talk: str) -> None:
+    flac, other = b"the same sound", b"another"
+    harvest.harvest_batch([f"{talk}#t=0,2"])
+    source_id = ids.source_id(talk)
+    leftovers.begin(source_id, [store.put_audio(flac), store.put_audio(other)])
+    with catalog.connect() as connection:
+        catalog.row(connection, "lock_audio", audio_sha256=hashlib.sha256(flac).hexdigest())
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(leftovers.clear).result() == 1
+    assert stored() == [f"{hashlib.sha256(flac).hexdigest()}.flac"]
+    sql(
+        "update catalog.clip set state = 'ready', duration_s = 2, audio_sha256 = %s",
+        hashlib.sha256(flac).hexdigest(),
+    )
+    assert leftovers.clear() == 0
+    assert stored() == named()
+    assert sql("select * from catalog.begun_audio") == []
+
+
+def test_a_folder_whose_maker_died_at_once_is_removed(pipeline: settings.Settings) -> None:
+    assert workfolder.clear_abandoned() == 0
+    (pipeline.run / "transcode" / "tmp123").mkdir()
+    with workfolder.folder() as inside:
+        assert workfolder.clear_abandoned() == 1
+        assert inside.exists()
+    assert list((pipeline.run / "transcode").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "outcome"),
+    [(None, {"ready": 1}), (b"no sound", {"rejected": 1}), ("503", {"failed": 1})],
+)
+def test_the_original_is_deleted_however_its_source_ends(
+    web: Web, talk: str, pipeline: settings.Settings, content: bytes | str | None, outcome: dict[str, int]
+) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2"])
+    if content == "503":
+        web.add("talk.m4a", status=503)
+    elif content is not None:
+        web.add("talk.m4a", content, content_type="audio/mp4")
+    assert run() == outcome
+    assert list((pipeline.run / "transcode").iterdir()) == []
+
+
 def test_a_store_that_fails_half_way_loses_nothing(talk: str, monkeypatch: pytest.MonkeyPatch) -> None:
     harvest.harvest_batch([f"{talk}#t={start},{start + 1}" for start in range(4)])
     put_audio, n_put = store.put_audio, iter(range(99))
@@ -352,6 +459,7 @@ def test_a_store_that_fails_half_way_loses_nothing(talk: str, monkeypatch: pytes
         with pytest.raises(OSError, match="disk full"):
             run()
     assert set(states().values()) == {"candidate"}
+    assert list((settings.current().run / "transcode").iterdir()) == []  # the original too
     assert run() == {"ready": 4}
     assert len(store.paths_below("audio")) == 4
 
