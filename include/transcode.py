@@ -153,14 +153,32 @@ def _transcode_source(source_id: str) -> tuple[Counter[str], float]:
                 log.warning("%s: rejected: %s", source_id, error)
                 _record(connection, source, Fault("broken", str(error)))
                 return _refuse(connection, source, str(error)), 0.0
-            if recording.warning:
-                log.warning("%s: %s", source_id, recording.warning)
-            _record(connection, source, note=recording.warning)
-            earlier = fingerprint.claim(source_id, recording.fingerprint)
-            if earlier is not None:
-                log.warning("%s: rejected: the same recording as %s", source_id, earlier)
-                return _refuse(connection, source, f"duplicate_of: {earlier}"), recording.duration_s
-            return _make_clips(connection, source, recording), recording.duration_s
+            return _take(connection, source, recording), recording.duration_s
+
+
+def _take(connection: "Connection[catalog.Row]", source: catalog.Row, recording: audio.Recording) -> Counter[str]:
+    """Make the clips of a decoded source, unless it is another's copy; a copy of it loses its own. Counts by state."""
+    source_id = source["source_id"]
+    alike = fingerprint.claim(source_id, recording.fingerprint)
+    first = next((other.source_id for other in alike if other.has_right), None)
+    copies = [] if first else [other.source_id for other in alike]
+    if not all(catalog.row(connection, "lock_source", source_id=copy) for copy in copies):
+        log.info("%s: left to the next run: a copy of it is in another worker's hands", source_id)
+        return Counter(busy_sources=1)
+    if recording.warning:
+        log.warning("%s: %s", source_id, recording.warning)
+    _record(connection, source, note=recording.warning)
+    if first:
+        log.warning("%s: rejected: the same recording as %s", source_id, first)
+        return _refuse(connection, source, f"duplicate_of: {first}")
+    counts = _make_clips(connection, source, recording)
+    if counts["ready"]:
+        for copy in copies:
+            log.warning("%s: rejected: the same recording as %s, which was known earlier", copy, source_id)
+            reason = f"duplicate_of: {source_id}"
+            counts["rejected"] += catalog.run(connection, "displace_clips", source_id=copy, reason=reason)
+            catalog.run(connection, "put_off_source", source_id=copy, refusal=reason, retry_at=None)
+    return counts
 
 
 def _make_clips(connection: "Connection[catalog.Row]", source: catalog.Row, recording: audio.Recording) -> Counter[str]:

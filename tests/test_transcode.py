@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE_HZ, Web, chirp, sql
+from conftest import RATE_HZ, Web, agreed, chirp, sql
 
 from include import catalog, faults, harvest, ids, leftovers, settings, source_plot, store, transcode, workfolder, ytdlp
 
@@ -543,16 +543,77 @@ def test_a_source_is_levelled_as_one(web: Web, recording: Recording) -> None:
     assert all(clip["measures"]["true_peak_dbtp"] <= -1 for clip in clips())
 
 
-def test_a_re_upload_is_told_and_the_first_stays(web: Web, recording: Recording) -> None:
-    first = web.add("first.m4a", talking(recording, "first.m4a"))
-    again = web.add("again.ogg", talking(recording, "again.ogg", ("-ss", "3", "-af", "volume=-6dB", "-ar", "22050")))
-    other = web.add("other.mp3", talking(recording, "other.mp3", source="long_letter.mp4"))
-    for url in (first, again, other):
-        harvest.harvest_batch([f"{url}#t=4,12"])
-    assert run() == {"ready": 2, "rejected": 1}
-    (reason,) = (clip["reason"] for clip in clips() if clip["state"] == "rejected")
-    assert reason == f"duplicate_of: {ids.source_id(first)}"
+RE_UPLOADS = {  # and what became of the original's 25 s
+    "later, quieter, at a lower rate": ("again.ogg", ("-ss", "3", "-af", "volume=-6dB", "-ar", "22050")),
+    "a part of it": ("again.m4a", ("-ss", "9.37", "-t", "12", "-b:a", "48k")),
+    "after an intro": ("again.mp3", ("-af", "adelay=7300:all=1", "-b:a", "64k")),
+    "its channels opposed": ("again.flac", ("-af", "pan=stereo|c0=c0|c1=-1*c0")),
+}
+
+
+def two_uploads(web: Web, recording: Recording, how: str = "a part of it") -> tuple[str, str]:
+    """Harvest a talk, and then a re-upload of it by another channel; their source ids."""
+    name, options = RE_UPLOADS[how]
+    urls = [
+        web.add("first.m4a", talking(recording, "first.m4a")),
+        web.add(name, talking(recording, name, options), content_type="audio/x-any"),
+    ]
+    for url in urls:
+        harvest.harvest_batch([f"{url}#t=4,11"])
+    first, again = map(ids.source_id, urls)
+    sql("update catalog.source set first_seen_at = now() - interval '1 hour' where source_id = %s", first)
+    return first, again
+
+
+def kept() -> dict[str, str | None]:
+    """Why each source's one clip was rejected; None for those that are ready."""
+    return {clip["source_id"]: clip["reason"] if clip["state"] == "rejected" else None for clip in clips()}
+
+
+@pytest.mark.parametrize("is_first_first", [True, False])
+@pytest.mark.parametrize("how", RE_UPLOADS)
+def test_a_re_upload_is_told_and_the_earlier_source_stays(
+    web: Web, recording: Recording, how: str, is_first_first: bool
+) -> None:
+    first, again = two_uploads(web, recording, how)
+    order = [first, again] if is_first_first else [again, first]
+    counts = transcode.transcode_batch(order[:1])
+    assert counts == {"ready": 1}
+    assert transcode.transcode_batch(order[1:]) == ({"rejected": 1} if is_first_first else {"ready": 1, "rejected": 1})
+    # Of one recording, one source has clips: what a release takes of it lies in one split.
+    assert kept() == {first: None, again: f"duplicate_of: {first}"}
     assert due() == []
+    assert stored() == named()  # what the later one had is cleared
+    assert sql("select source_id, refusal from catalog.source where refusal is not null") == [
+        {"source_id": again, "refusal": f"duplicate_of: {first}"}
+    ]
+
+
+def test_another_talk_is_no_re_upload(web: Web, recording: Recording) -> None:
+    names = {"first.m4a": "kitchen.story.m4a", "other.mp3": "long_letter.mp4", "third.mp3": "exam_result.mp4"}
+    for name, source in names.items():
+        harvest.harvest_batch([f"{web.add(name, talking(recording, name, source=source))}#t=4,12"])
+    assert run() == {"ready": 3}
+
+
+def test_a_re_upload_that_was_annotated_stays(web: Web, recording: Recording) -> None:
+    first, again = two_uploads(web, recording)
+    transcode.transcode_batch([again])
+    agreed([clip["clip_id"] for clip in clips() if clip["state"] == "ready"], n_raters=1)
+    assert transcode.transcode_batch([first]) == {"rejected": 1}
+    assert kept() == {first: f"duplicate_of: {again}", again: None}
+
+
+def test_a_re_upload_in_another_workers_hands_is_waited_for(web: Web, recording: Recording) -> None:
+    first, again = two_uploads(web, recording)
+    transcode.transcode_batch([again])
+    with catalog.connect() as connection:
+        catalog.row(connection, "lock_source", source_id=again)
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(transcode.transcode_batch, [first]).result() == {"busy_sources": 1}
+    assert due() == [first]
+    assert run() == {"ready": 1, "rejected": 1}
+    assert kept() == {first: None, again: f"duplicate_of: {first}"}
 
 
 def test_the_same_audio_under_two_names_is_one_clip(web: Web, recording: Recording) -> None:
