@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from include import sandbox, settings
+from include import priming, sandbox, settings
 from include.loudness import Meter, decibels, true_peak
 from include.speech import Detector, Track
 
@@ -137,13 +137,16 @@ def _decode_stream(path: Path, stream: int, is_first_channel_only: bool = False)
     with sandbox.running(command, folder) as (process, said):
         assert process.stdout is not None
         has_header = spool.read_header(process.stdout)
+        said.is_input_known.wait()  # ffmpeg says it before it writes; another thread hears it
+        if stream < len(said.audio):
+            spool.skip(priming.unsaid_s(path, said.container, *said.audio[stream]))
         while has_header and spool.read_block(process.stdout):
             if spool.n_samples > current.max_source_s * current.sample_rate_hz:
                 raise Undecodable(f"too_large: longer than {current.max_source_s:g} s")
     excess = sandbox.why_killed(process, said)
     if excess is not None:
         raise Undecodable(f"too_large: {excess}")
-    if said.n_streams > said.n_audio_streams == 0:
+    if said.n_streams > len(said.audio) == 0:
         raise Undecodable("no audio stream")
     if spool.n_samples == 0:
         announced = f"announces {said.announced_s:g} s of audio, none of it is there: " if said.announced_s else ""
@@ -182,6 +185,7 @@ class _Spool:
         self._rate_hz = settings.current().sample_rate_hz
         self._meter = Meter(self._rate_hz)
         self._detector = Detector(self._rate_hz)
+        self._n_to_skip = 0
         self._frames: list[tuple[Any, Any, Any, Any]] = []
 
     def read_header(self, stream: IO[bytes]) -> bool:
@@ -205,15 +209,21 @@ class _Spool:
                     self._weights = np.eye(self._n_channels, dtype=np.float32)[0]
         return False
 
+    def skip(self, length_s: float) -> None:
+        """Leave out what comes first."""
+        self._n_to_skip = round(length_s * self._rate_hz)
+
     def read_block(self, stream: IO[bytes]) -> bool:
         """Take the next block; whether there was one."""
         import numpy as np
 
         content = stream.read(4 * self._n_channels * BLOCK_S * self._rate_hz)
         n_samples = len(content) // (4 * self._n_channels)
-        if n_samples == 0:
+        if n_samples <= self._n_to_skip:
             return False
         channels = np.frombuffer(content, "<f4", n_samples * self._n_channels).reshape(n_samples, self._n_channels)
+        channels = channels[self._n_to_skip :]
+        n_samples, self._n_to_skip = len(channels), 0
         folded = channels[:, 0] if self._n_channels == 1 else channels @ self._weights
         if not np.isfinite(folded).all():  # a file of floats may hold anything
             channels = np.nan_to_num(channels, posinf=1, neginf=-1)
@@ -270,7 +280,7 @@ class _Spool:
             loudness_lufs=self._meter.integrated_lufs(),
             peaks=peaks,
             announced_s=said.announced_s,
-            n_streams=said.n_audio_streams,
+            n_streams=len(said.audio),
             complaint=said.complaint,
             fingerprint=fingerprint,
         )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from threading import Thread, Timer
+from threading import Event, Thread, Timer
 from typing import IO, Any
 
 from include import settings
@@ -44,11 +44,12 @@ class Said:
     """What ffmpeg said while it worked."""
 
     announced_s: float | None = None
-    is_opened: bool = False
+    container: str = ""
     n_streams: int = 0
-    n_audio_streams: int = 0
+    audio: list[tuple[str, int]] = field(default_factory=list)  # codec and rate (Hz) of each audio stream
     complaints: list[str] = field(default_factory=list)
     refused_codec: str | None = None  # the last one; a picture's is refused before any sound's
+    is_input_known: Event = field(default_factory=Event)  # set once all but the complaints is there
 
     @property
     def complaint(self) -> str:
@@ -58,7 +59,7 @@ class Said:
     @property
     def why_nothing(self) -> str:
         """Words for why no sound came."""
-        if self.is_opened and self.n_streams == 0:
+        if self.container and self.n_streams == 0:
             return "a container without a stream"
         if self.refused_codec and any("opening decoder" in complaint for complaint in self.complaints):
             return f"its codec, {self.refused_codec}, is not taken"
@@ -78,13 +79,18 @@ class Said:
                 self.refused_codec = refused[1]
             elif level in ("error", "fatal", "panic") and text and len(self.complaints) < MAX_COMPLAINTS:
                 self.complaints.append(text[:300])
-            is_input = is_input and not text.startswith(("Stream mapping", "Output #"))
+            if text.startswith(("Stream mapping", "Output #")):
+                is_input = False
+                self.is_input_known.set()
             if is_input and (announced := re.match(r"Duration: (\d+):(\d\d):([\d.]+)", text)):
                 self.announced_s = int(announced[1]) * 3600 + int(announced[2]) * 60 + float(announced[3])
-            self.is_opened = self.is_opened or text.startswith("Input #")
-            if is_input and (stream := re.match(r"Stream #0:\d+.*?: (\w+):", text)):
+            if is_input and (opened := re.match(r"Input #0, (\S+), from", text)):
+                self.container = opened[1]
+            if is_input and (stream := re.match(r"Stream #0:\d+.*?: (\w+): ([^,]*)(?:, (\d+) Hz)?", text)):
                 self.n_streams += 1
-                self.n_audio_streams += stream[1] == "Audio"
+                if stream[1] == "Audio":
+                    self.audio.append((stream[2], int(stream[3] or 0)))
+        self.is_input_known.set()
 
 
 def input_options() -> dict[str, Any]:

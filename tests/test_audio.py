@@ -56,6 +56,10 @@ def ffmpeg(*arguments: object) -> None:
         ("talk.ogg", ()),
         ("talk.mp4", VIDEO),
         ("talk.mkv", (*VIDEO, "-ar", "44100")),
+        ("talk.aac", ()),
+        ("talk.ts", (*VIDEO, "-c:a", "aac", "-ar", "48000")),
+        ("talk.mp4", ("-movflags", "+frag_keyframe+empty_moov")),
+        ("talk.mp4", (*VIDEO, "-movflags", "+frag_keyframe+delay_moov")),
     ],
 )
 def test_a_cut_is_where_it_should_be(recording: Recording, name: str, options: tuple[str, ...]) -> None:
@@ -251,7 +255,7 @@ def test_what_a_file_announces_is_told_from_what_it_is_made_into() -> None:
             b"[info] Output #0, wav\n[info]   Stream #0:0: Audio: pcm_f32le\n"
         )
     )
-    assert (said.announced_s, said.n_audio_streams) == (3766.57, 2)
+    assert (said.announced_s, len(said.audio)) == (3766.57, 2)
 
 
 def test_a_file_that_announces_minutes_and_holds_nothing_is_refused(recording: Recording, tmp_path: Path) -> None:

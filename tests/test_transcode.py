@@ -229,6 +229,27 @@ def test_a_stream_in_parts_becomes_audio(web: Web, recording: Recording) -> None
     assert clips()[0]["duration_s"] == pytest.approx(3, abs=0.1)
 
 
+@pytest.mark.parametrize("has_picture", [False, True])
+@pytest.mark.parametrize("segments", ["mpegts", "fmp4"])
+def test_a_clip_of_a_stream_in_parts_is_where_it_should_be(
+    site: str, recording: Recording, segments: str, has_picture: bool
+) -> None:
+    picture = ("-f", "lavfi", "-i", "testsrc=d=12:s=64x48", "-map", "0:a", "-map", "1:v") if has_picture else ()
+    options = ("-c:a", "aac", "-f", "hls", "-hls_time", "3", "-hls_playlist_type", "vod", "-hls_segment_type", segments)
+    recording("talk.m3u8", 12, options=(*picture, *options))
+    starts_ms = (500, 5250, 10_001)
+    url = f"{site}/talk.m3u8"
+    harvest.harvest_batch([f"{url}#t={start / 1000},{start / 1000 + 1.5}" for start in starts_ms])
+    assert run() == {"ready": 3}
+    for clip, start_ms in zip(clips(), starts_ms, strict=True):
+        samples, _ = soundfile.read(io.BytesIO(store.read_bytes(store.audio_path(clip["audio_sha256"]))))
+        # Half a second of a chirp of ours that begins at each moment around: the best match tells where this one does.
+        around_ms = np.arange(start_ms - 60, start_ms + 60)
+        ours = chirp(13)
+        found = [ours[begin : begin + RATE_HZ // 2] @ samples[: RATE_HZ // 2] for begin in around_ms * RATE_HZ // 1000]
+        assert abs(around_ms[int(np.argmax(found))] - start_ms) <= 5
+
+
 def test_one_bad_source_never_stops_its_batch(web: Web, talk: str, recording: Recording) -> None:
     other = web.add("other.mp3", recording("other.mp3", 2))
     bad = [web.add(name, recording("talk.mp3", 1)) for name in ("a.mp3", "b.mp3", "c.mp3")]
