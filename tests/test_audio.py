@@ -362,19 +362,27 @@ def test_another_rate_can_be_set(recording: Recording, rate_hz: int) -> None:
     assert soundfile.info(io.BytesIO(flac)).samplerate == rate_hz
 
 
-def test_a_recording_of_twenty_minutes_takes_little_memory(tmp_path: Path) -> None:
-    path = tmp_path / "long.flac"
-    ffmpeg("-f", "lavfi", "-i", "anoisesrc=a=0.05:r=8000:d=1200", path)  # memory must not grow with the length
+def peak_memory_bytes(duration_s: int, folder: Path) -> float:
+    """Most memory that a process held which decoded a recording of this length and read a clip at its end."""
+    path = folder / f"long-{duration_s}.flac"
+    ffmpeg("-f", "lavfi", "-i", f"anoisesrc=a=0.05:r=8000:d={duration_s}", path)  # all of it is to be decoded
     code = (
         "import re, sys; from pathlib import Path; from include import audio\n"
         "r = audio.decode(Path(sys.argv[1])); r.true_peak(); r.track.speech()\n"
+        f"assert len(r.read({duration_s * 1000 - 6000}, {duration_s * 1000 - 1000})) == 5 * r.rate_hz\n"
         # Not ru_maxrss: that remembers the process from which this one was started.
         "print(r.duration_s, re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
     )
     run = subprocess.run([sys.executable, "-c", code, path], cwd=settings.ROOT, capture_output=True, check=True)
-    duration_s, peak_kb = map(float, run.stdout.split())
-    assert duration_s == 1200
-    assert peak_kb < 300 * 1024
+    decoded_s, peak_kb = map(float, run.stdout.split())
+    assert decoded_s == duration_s
+    return peak_kb * 1024
+
+
+def test_a_recording_of_hours_takes_as_little_memory_as_one_of_minutes(tmp_path: Path) -> None:
+    short, long = (peak_memory_bytes(duration_s, tmp_path) for duration_s in (200, 1200))
+    three_hours = short + max(long - short, 0) * (3 * 3600 - 200) / 1000
+    assert three_hours < 400 * 1024**2
 
 
 def test_the_gain_brings_a_source_to_the_target_but_no_peak_over_the_limit(recording: Recording) -> None:
@@ -401,3 +409,13 @@ def test_dither_keeps_what_is_smaller_than_a_step() -> None:
     pcm = audio.to_pcm(tone, 0.0)
     assert np.abs(pcm).max() <= 2
     assert np.dot(pcm, tone * 32768) / np.dot(tone, tone) / 32768**2 == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("gain_db", [-7.31, 0.0, 5.5])
+def test_a_gain_can_be_undone_to_within_the_dither(gain_db: float) -> None:
+    samples = chirp(2).astype(np.float32)
+    pcm = audio.to_pcm(samples, gain_db)
+    read, _ = soundfile.read(io.BytesIO(audio.encode_flac(pcm)), dtype="int16")
+    undone = read / 32_768 / 10 ** (gain_db / 20)
+    step = 1 / 32_768 / 10 ** (gain_db / 20)
+    assert np.abs(undone - samples).max() <= 1.5 * step + 1e-6  # half a step of rounding, one of dither

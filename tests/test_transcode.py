@@ -553,6 +553,26 @@ def test_a_recording_in_which_nobody_speaks_is_rejected(web: Web, recording: Rec
     assert run() == {"refused_sources": 1}
 
 
+@pytest.mark.usefixtures("_defaults")
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ({"min_loudness_lufs": -10}, r"loudness_lufs -\d+\.?\d* < -10"),
+        ({"min_speech_share": 0.99}, r"speech_share 0\.\d+ < 0\.99"),
+        ({"max_clipped_share": -1}, r"clipped_share 0 > -1"),
+        ({"min_snr_db": 90}, r"snr_db \d+\.?\d* < 90"),
+        ({"min_bandwidth_hz": 11_900}, r"bandwidth_hz \d+ < 11900"),
+    ],
+)
+def test_a_limit_of_the_settings_rejects_a_clip_with_its_measure_as_the_reason(
+    web: Web, recording: Recording, limit: dict[str, float], reason: str
+) -> None:
+    harvest.harvest_batch([f"{web.add('talk.mp3', talking(recording, 'talk.mp3'))}#t=0.4,11.9"])
+    settings.configure(**settings.current().model_dump() | limit)
+    assert run() == {"rejected": 1}
+    assert re.fullmatch(reason, clips()[0]["reason"])
+
+
 def test_a_source_is_levelled_as_one(web: Web, recording: Recording) -> None:
     quiet_then_loud = np.concatenate([chirp(5) / 20, chirp(5)])
     url = web.add("talk.wav", recording("talk.wav", 10, samples=quiet_then_loud), content_type="audio/wav")
