@@ -138,8 +138,8 @@ def _decode_stream(path: Path, stream: int, is_first_channel_only: bool = False)
         assert process.stdout is not None
         has_header = spool.read_header(process.stdout)
         said.is_input_known.wait()  # ffmpeg says it before it writes; another thread hears it
-        if stream < len(said.audio):
-            spool.skip(priming.unsaid_s(path, said.container, *said.audio[stream]))
+        if has_header and stream < len(said.audio):
+            spool.skip(process.stdout, priming.unsaid_s(path, said.container, *said.audio[stream]))
         while has_header and spool.read_block(process.stdout):
             if spool.n_samples > current.max_source_s * current.sample_rate_hz:
                 raise Undecodable(f"too_large: longer than {current.max_source_s:g} s")
@@ -185,7 +185,6 @@ class _Spool:
         self._rate_hz = settings.current().sample_rate_hz
         self._meter = Meter(self._rate_hz)
         self._detector = Detector(self._rate_hz)
-        self._n_to_skip = 0
         self._frames: list[tuple[Any, Any, Any, Any]] = []
 
     def read_header(self, stream: IO[bytes]) -> bool:
@@ -209,9 +208,9 @@ class _Spool:
                     self._weights = np.eye(self._n_channels, dtype=np.float32)[0]
         return False
 
-    def skip(self, length_s: float) -> None:
-        """Leave out what comes first."""
-        self._n_to_skip = round(length_s * self._rate_hz)
+    def skip(self, stream: IO[bytes], length_s: float) -> None:
+        """Leave out what comes first, before any block is measured: a block is a whole number of frames."""
+        stream.read(4 * self._n_channels * round(length_s * self._rate_hz))
 
     def read_block(self, stream: IO[bytes]) -> bool:
         """Take the next block; whether there was one."""
@@ -219,11 +218,9 @@ class _Spool:
 
         content = stream.read(4 * self._n_channels * BLOCK_S * self._rate_hz)
         n_samples = len(content) // (4 * self._n_channels)
-        if n_samples <= self._n_to_skip:
+        if n_samples == 0:
             return False
         channels = np.frombuffer(content, "<f4", n_samples * self._n_channels).reshape(n_samples, self._n_channels)
-        channels = channels[self._n_to_skip :]
-        n_samples, self._n_to_skip = len(channels), 0
         folded = channels[:, 0] if self._n_channels == 1 else channels @ self._weights
         if not np.isfinite(folded).all():  # a file of floats may hold anything
             channels = np.nan_to_num(channels, posinf=1, neginf=-1)
