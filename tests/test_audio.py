@@ -80,6 +80,13 @@ def test_sound_that_begins_after_the_picture_is_cut_at_the_players_times(
     assert error_ms(samples, 3000) <= 5
 
 
+def test_what_is_left_out_before_the_sound_moves_nothing_after_the_first_block(recording: Recording) -> None:
+    decoded = audio.decode(recording("talk.ts", 12, options=("-c:a", "aac")))
+    assert audio.BLOCK_S == 10
+    assert error_ms(decoded.read(10_001, 11_500), 10_001) < 0.1
+    assert decoded.peaks[1100] == pytest.approx(np.abs(decoded.read(11_000, 11_010)).max())
+
+
 def test_two_decodings_give_the_same_bytes(recording: Recording) -> None:
     path = recording("talk.webm", 3)
     first, second = (audio.encode_flac(audio.to_pcm(samples_of(path), 3.0)) for _ in range(2))
