@@ -26,6 +26,7 @@ class Said:
     """What ffmpeg said while it worked."""
 
     announced_s: float | None = None
+    start_s: float = 0.0
     n_audio_streams: int = 0
     complaints: list[str] = field(default_factory=list)
 
@@ -44,8 +45,9 @@ class Said:
             if level in ("error", "fatal", "panic") and text and len(self.complaints) < MAX_COMPLAINTS:
                 self.complaints.append(text[:300])
             is_input = is_input and not text.startswith(("Stream mapping", "Output #"))
-            if is_input and (announced := re.match(r"Duration: (\d+):(\d\d):([\d.]+)", text)):
+            if is_input and (announced := re.match(r"Duration: (\d+):(\d\d):([\d.]+)(?:, start: (-?[\d.]+))?", text)):
                 self.announced_s = int(announced[1]) * 3600 + int(announced[2]) * 60 + float(announced[3])
+                self.start_s = float(announced[4] or 0)
             if is_input and re.match(r"Stream #0:\d+.*: Audio:", text):
                 self.n_audio_streams += 1
 
