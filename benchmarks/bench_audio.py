@@ -189,9 +189,9 @@ def bench(kind: str, path: Path, shape: str, reference: audio.Recording) -> None
     clips, goal = CLIPS[shape], GOALS_NAIVE[kind]
     # Six processes a clip take long; four clips tell as much as twenty.
     naive_ms = cpu_s(lambda: naive(path, clips[:4])) / tens(clips[:4]) * 1000
-    floor_ms = cpu_s(lambda: floor(path, clips, reference), 5) / tens(clips) * 1000
+    floor_ms = cpu_s(lambda: floor(path, clips, reference), 3) / tens(clips) * 1000
     with mock.patch.object(audio, "Detector", NoDetector):
-        ours_ms = cpu_s(lambda: ours(path, clips), 5) / tens(clips) * 1000
+        ours_ms = cpu_s(lambda: ours(path, clips), 3) / tens(clips) * 1000
     whole_ms = cpu_s(lambda: ours(path, clips), 3) / tens(clips) * 1000
     show(f"{kind}, {shape}: naive, CPU for 10 s of clip", f"{naive_ms:.0f} ms")
     show(f"{kind}, {shape}: floor", f"{floor_ms:.1f} ms")

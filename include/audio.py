@@ -148,9 +148,11 @@ def _decode_in(
     excess = sandbox.why_killed(process, said)
     if excess is not None:
         raise Undecodable(f"too_large: {excess}")
-    is_plain = not said.complaints and process.returncode == 0 and abs(said.start_s) < decoders.MIN_GAP_S
     recording = spool.finish(said, _fingerprint(folder / "fingerprint")) if spool.n_samples else None
-    if way is decoders.quick and not (is_plain and recording is not None and recording.warning is None):
+    if way is decoders.quick:
+        is_plain = process.returncode == 0 and abs(said.start_s) < decoders.MIN_GAP_S
+        if recording is not None and recording.warning is None and is_plain:
+            return recording
         shutil.rmtree(folder)
         return None
     if recording is None:
