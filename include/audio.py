@@ -7,17 +7,18 @@ import io
 import shutil
 import struct
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from include import decoders, sandbox, settings
+from include import decoders, priming, sandbox, settings
 from include.loudness import NEAR_HIGHEST, Meter, decibels, sample_peaks, true_peak_where
 from include.speech import Detector, Track
 
 if TYPE_CHECKING:
+    import subprocess
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ BLOCK_S = 10  # read and measured at a time; what bounds the memory
 FRAME_S = 0.01  # for which is kept how loud it is, how many samples are clipped, how far channels differ
 CLIPPED = 0.995  # of full scale
 CANCELLED = 1e-3  # power left of two channels' when folded, under which they are the same with opposite sign
+PAGES = (b"<!doctype", b"<html", b"<?xml")  # what a server sends instead; ffmpeg finds odd things in one
 # Speakers of a WAVE channel mask whose weight is not that of a surround speaker, after ITU-R BS.775-3 annex 4:
 # front left and right, centre, and no low-frequency effects.
 WEIGHTS = {0x1: 0.7071, 0x2: 0.7071, 0x4: 1.0, 0x8: 0.0}
@@ -107,6 +109,9 @@ def decode(path: Path) -> Recording:
     """
     if path.stat().st_size == 0:
         raise Undecodable("nothing could be decoded: the file is empty")
+    with path.open("rb") as beginning:
+        if beginning.read(512).lstrip().lower().startswith(PAGES):
+            raise Undecodable("nothing could be decoded: a page of text, no recording")
     recording = _decode_stream(path, 0)
     for stream in range(1, recording.n_streams):
         if recording.track.speech():
@@ -118,13 +123,18 @@ def decode(path: Path) -> Recording:
 
 
 def _decode_stream(path: Path, stream: int, is_first_channel_only: bool = False) -> Recording:
-    """Decode one audio stream: in the quick way, and in the thorough one unless all went well. Raises Undecodable."""
+    """Decode one audio stream: in the quick way if it may be, else, or if that goes wrong, in the thorough one.
+
+    Raises Undecodable.
+    """
     import numpy as np
 
-    recording = _decode_in(decoders.quick, path, stream, is_first_channel_only)
+    told = _ask(path, stream)
+    recording = None
+    if decoders.may_be_quick(told, stream):
+        recording = _decode_quickly(path, stream, told, is_first_channel_only)
     if recording is None:
-        recording = _decode_in(decoders.thorough, path, stream, is_first_channel_only)
-    assert recording is not None
+        recording = _decode_thoroughly(path, stream, is_first_channel_only)
     if recording.n_channels == 2 and not is_first_channel_only:
         power = float(recording.channel_power.sum(dtype=np.float64))
         if 0 < float(recording.folded_power.sum(dtype=np.float64)) + 1e-12 < power * CANCELLED:
@@ -132,48 +142,68 @@ def _decode_stream(path: Path, stream: int, is_first_channel_only: bool = False)
     return recording
 
 
-def _decode_in(
-    way: Callable[[str, int], Any], path: Path, stream: int, is_first_channel_only: bool
-) -> Recording | None:
-    """Decode one audio stream in one way; None if it was the quick one and not all went well. Raises Undecodable."""
-    current = settings.current()
+def _ask(path: Path, stream: int) -> sandbox.Said:
+    """What ffmpeg says of a file."""
+    with (
+        tempfile.TemporaryDirectory(prefix="asked-", dir=path.parent) as folder,
+        sandbox.running(decoders.asking(path.name, stream), Path(folder)) as (_, said),
+    ):
+        pass
+    return said
+
+
+def _decode_quickly(path: Path, stream: int, told: sandbox.Said, is_first_channel_only: bool) -> Recording | None:
+    """Decode one audio stream in the quick way; None unless all went well. Raises Undecodable if it is too large."""
     folder = Path(tempfile.mkdtemp(prefix="decoded-", dir=path.parent))
     spool = _Spool(folder / "pcm", is_first_channel_only)
-    with sandbox.running(way(path.name, stream), folder) as (process, said):
+    with sandbox.running(decoders.quick(path.name, stream), folder) as (process, said):
         assert process.stdout is not None
-        has_header = spool.read_header(process.stdout)
-        while has_header and spool.read_block(process.stdout):
-            if spool.n_samples > current.max_source_s * current.sample_rate_hz:
-                raise Undecodable(f"too_large: longer than {current.max_source_s:g} s")
+        spool.take(process.stdout, priming.unsaid_s(path, told.container, *told.audio[stream]))
+    _check_bounds(process, said)
+    if process.returncode == 0 and not said.complaints and spool.n_samples:
+        recording = spool.finish(told)
+        if recording.warning is None:
+            return recording
+    shutil.rmtree(folder)
+    return None
+
+
+def _decode_thoroughly(path: Path, stream: int, is_first_channel_only: bool) -> Recording:
+    """Decode one audio stream, or what there is of it. Raises Undecodable."""
+    folder = Path(tempfile.mkdtemp(prefix="decoded-", dir=path.parent))
+    spool = _Spool(folder / "pcm", is_first_channel_only)
+    with sandbox.running(decoders.thorough(path.name, stream), folder) as (process, said):
+        assert process.stdout is not None
+        said.is_input_known.wait()  # ffmpeg says it before it writes; another thread hears it
+        known = said.audio[stream : stream + 1]
+        spool.take(process.stdout, priming.unsaid_s(path, said.container, *known[0]) if known else 0.0)
+    _check_bounds(process, said)
+    if said.n_streams > len(said.audio) == 0:
+        raise Undecodable("no audio stream")
+    if spool.n_samples == 0:
+        announced = f"announces {said.announced_s:g} s of audio, none of it is there: " if said.announced_s else ""
+        raise Undecodable(f"nothing could be decoded: {announced}{said.why_nothing}")
+    return spool.finish(said)
+
+
+def _check_bounds(process: "subprocess.Popen[bytes]", said: sandbox.Said) -> None:
+    """Raises Undecodable if ffmpeg was killed for passing a bound."""
     excess = sandbox.why_killed(process, said)
     if excess is not None:
         raise Undecodable(f"too_large: {excess}")
-    recording = spool.finish(said, _fingerprint(folder / "fingerprint")) if spool.n_samples else None
-    if way is decoders.quick:
-        is_plain = process.returncode == 0 and abs(said.start_s) < decoders.MIN_GAP_S
-        if recording is not None and recording.warning is None and is_plain:
-            return recording
-        shutil.rmtree(folder)
-        return None
-    if recording is None:
-        raise Undecodable(_why_nothing(said))
-    return recording
 
 
-def _why_nothing(said: sandbox.Said) -> str:
-    """Why nothing was decoded."""
-    if said.n_audio_streams == 0 and "matches no streams" in " ".join(said.complaints):
-        return "no audio stream"
-    announced = f"announces {said.announced_s:g} s of audio, none of it is there" if said.announced_s else ""
-    why = said.complaint or "no audio in the file"
-    return f"nothing could be decoded: {f'{announced}: {why}' if announced else why}"
+def _fingerprint(folder: Path) -> "NDArray[np.uint32]":
+    """Chromaprint's numbers of the whole recording, one for each 0.124 s; none if it is under 3 s.
 
-
-def _fingerprint(path: Path) -> "NDArray[np.uint32]":
-    """Chromaprint's numbers, one for each 0.124 s; none for a recording under 3 s."""
+    By another ffmpeg, of the folded samples: a second output of the first one fails, and takes the sound with it, where
+    ffmpeg can't fold the channels. 3 ms of CPU for 10 s.
+    """
     import numpy as np
 
-    return np.fromfile(path, "<u4") if path.exists() else np.zeros(0, np.uint32)
+    with sandbox.running(decoders.fingerprinting("pcm"), folder) as (process, _):
+        assert process.stdout is not None
+        return np.frombuffer(process.stdout.read(), "<u4")
 
 
 class _Spool:
@@ -188,8 +218,18 @@ class _Spool:
         self._detector = Detector(self._rate_hz)
         self._frame = round(FRAME_S * self._rate_hz)
         self._measured: list[tuple[Any, Any, Any, Any]] = []
+        self._n_to_skip = 0
 
-    def read_header(self, stream: IO[bytes]) -> bool:
+    def take(self, stream: IO[bytes], unsaid_s: float) -> None:
+        """Take all of it but the first `unsaid_s`. Raises Undecodable if it is longer than `max_source_s`."""
+        max_source_s = settings.current().max_source_s
+        self._n_to_skip = round(unsaid_s * self._rate_hz)
+        has_header = self._read_header(stream)
+        while has_header and self._read_block(stream):
+            if self.n_samples > max_source_s * self._rate_hz:
+                raise Undecodable(f"too_large: longer than {max_source_s:g} s")
+
+    def _read_header(self, stream: IO[bytes]) -> bool:
         """Learn the channels from the WAV's header; whether there is one. Raises Undecodable if there are too many."""
         import numpy as np
 
@@ -210,15 +250,17 @@ class _Spool:
                     self._weights = np.eye(self._n_channels, dtype=np.float32)[0]
         return False
 
-    def read_block(self, stream: IO[bytes]) -> bool:
+    def _read_block(self, stream: IO[bytes]) -> bool:
         """Take the next block; whether there was one."""
         import numpy as np
 
         content = stream.read(4 * self._n_channels * BLOCK_S * self._rate_hz)
         n_samples = len(content) // (4 * self._n_channels)
-        if n_samples == 0:
+        if n_samples <= self._n_to_skip:
             return False
         channels = np.frombuffer(content, "<f4", n_samples * self._n_channels).reshape(n_samples, self._n_channels)
+        channels = channels[self._n_to_skip :]
+        n_samples, self._n_to_skip = len(channels), 0
         folded = _folded(channels, self._weights)
         if not np.isfinite(folded).all():  # a file of floats may hold anything
             channels = np.nan_to_num(channels, posinf=1, neginf=-1)
@@ -250,7 +292,7 @@ class _Spool:
         mean_frames = folded if is_mean else _in_frames(_folded(channels, mean), self._frame)
         return clipped, power, np.einsum("ij,ij->i", mean_frames, mean_frames)
 
-    def finish(self, said: sandbox.Said, fingerprint: "NDArray[np.uint32]") -> Recording:
+    def finish(self, said: sandbox.Said) -> Recording:
         """The recording, when all of it has been taken."""
         import numpy as np
 
@@ -270,9 +312,9 @@ class _Spool:
             loudness_lufs=self._meter.integrated_lufs(),
             peaks=peaks,
             announced_s=said.announced_s,
-            n_streams=said.n_audio_streams,
+            n_streams=len(said.audio),
             complaint=said.complaint,
-            fingerprint=fingerprint,
+            fingerprint=_fingerprint(self._path.parent),
         )
 
 

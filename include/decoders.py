@@ -1,7 +1,7 @@
-"""The two command lines of ffmpeg by which a recording is decoded: both give the same samples where both work.
+"""ffmpeg's command lines for a recording: to ask what it is, and two by which it is decoded, to the same samples.
 
-They run in an empty folder beside the recording, see sandbox.running(). What they write: the samples through the pipe,
-as WAV of all channels at `sample_rate_hz`, and a file `fingerprint` with Chromaprint's numbers.
+They run in an empty folder beside the recording, see sandbox.running(). The samples go through the pipe, as WAV of all
+channels at `sample_rate_hz`.
 """
 
 import re
@@ -9,10 +9,18 @@ from typing import Any
 
 from include import sandbox, settings
 
-QUICK_FORMATS = "mov,matroska"  # what YouTube serves
+# What YouTube serves.
+QUICK_CONTAINERS = ("mov", "matroska")
+QUICK_CODECS = ("aac", "opus")
 MIN_GAP_S = 0.1
-FINGERPRINT_RATE_HZ = 11_025  # which Chromaprint works at
-FINGERPRINT_S = 120  # from the start, as AcoustID takes it; all of a long one costs more than it tells
+
+
+def asking(name: str, stream: int) -> Any:
+    """The command that says what a file is, and decodes nothing."""
+    import ffmpeg
+
+    source = ffmpeg.input(f"file:../{name}", **sandbox.input_options())[f"a:{stream}"]
+    return ffmpeg.output(source, "pipe:1", format="null", acodec="copy", t=0)
 
 
 def thorough(name: str, stream: int) -> Any:
@@ -22,31 +30,56 @@ def thorough(name: str, stream: int) -> Any:
     decoded = ffmpeg.input(f"file:../{name}", **sandbox.input_options())[f"a:{stream}"]
     for filter_name, options in _filters():
         decoded = decoded.filter(filter_name, **options)
-    split = decoded.filter_multi_output("asplit")
-    # A filter between, or both outputs would have the one channel that the fingerprint is made of.
-    return ffmpeg.merge_outputs(*_outputs(split[0], split[1].filter("aresample", FINGERPRINT_RATE_HZ)))
+    return _output(decoded)
+
+
+def may_be_quick(told: sandbox.Said, stream: int) -> bool:
+    """Whether a stream is one for quick(), by what ffmpeg said of the file."""
+    return (
+        not told.complaints
+        and told.container.split(",")[0] in QUICK_CONTAINERS
+        and stream < len(told.audio)
+        and told.audio[stream][0].split()[0] in QUICK_CODECS
+        and abs(told.start_s) < MIN_GAP_S
+    )
 
 
 def quick(name: str, stream: int) -> Any:
-    """The command that decodes mp4 and WebM for half of the CPU: as the source of a graph of filters, in one thread.
+    """The command that decodes for half of the CPU: as the source of a graph of filters, in one thread.
 
     ffmpeg otherwise hands each packet from thread to thread, which costs as much as to decode it. But such a source
-    neither follows timestamps that jump nor goes on after an error. The file is an input as well, for what ffmpeg says
-    of it; of that one nothing is decoded.
+    neither follows timestamps that jump nor goes on after an error: see may_be_quick().
     """
     import ffmpeg
 
-    options = {**sandbox.input_options(), "format_whitelist": QUICK_FORMATS}
-    opened = {key: options[key] for key in ("protocol_whitelist", "format_whitelist", "max_streams")}
-    movie = {"filename": f"file:../{name}", "streams": f"a:{stream}", "format_opts": _written(opened)}
-    graph = ",".join(
-        f"{filter_name}={_escaped(_written({key: _escaped(value, ':') for key, value in options.items()}), '[],;')}"
-        for filter_name, options in [("amovie", movie), *_filters()]
+    limits = {**sandbox.input_options(), "format_whitelist": ",".join(QUICK_CONTAINERS)}
+    limits = {key: limits[key] for key in ("protocol_whitelist", "format_whitelist", "codec_whitelist", "max_streams")}
+    movie = {"filename": f"file:../{name}", "streams": f"a:{stream}", "format_opts": _written(limits)}
+    return _output(ffmpeg.input(_graph([("amovie", movie), *_filters()]), format="lavfi"))
+
+
+def fingerprinting(name: str) -> Any:
+    """The command that gives Chromaprint's numbers of samples in the folder, mono floats at `sample_rate_hz`.
+
+    In one thread, too, for half of the CPU.
+    """
+    import ffmpeg
+
+    rate_hz = settings.current().sample_rate_hz
+    layout = _written({"sample_rate": rate_hz, "ch_layout": "mono"})
+    movie = {"filename": f"file:{name}", "format_name": "f32le", "format_opts": layout}
+    samples = ffmpeg.input(
+        _graph([("amovie", movie), ("asetnsamples", {"nb_out_samples": rate_hz, "pad": 0})]), format="lavfi"
     )
-    told = ffmpeg.input(f"file:../{name}", **sandbox.input_options())[f"a:{stream}"]
-    decoded = ffmpeg.input(graph, format="lavfi")
-    nothing = ffmpeg.output(told, "pipe:", format="null", acodec="copy", t=0)
-    return ffmpeg.merge_outputs(nothing, *_outputs(decoded, decoded))
+    return ffmpeg.output(samples, "pipe:1", format="chromaprint", fp_format="raw", ar=11_025)
+
+
+def _graph(filters: list[tuple[str, dict[str, Any]]]) -> str:
+    """Filters, one after the other, as ffmpeg reads them."""
+    return ",".join(
+        f"{name}={_escaped(_written({key: _escaped(value, ':') for key, value in options.items()}), '[],;')}"
+        for name, options in filters
+    )
 
 
 def _filters() -> list[tuple[str, dict[str, Any]]]:
@@ -58,22 +91,10 @@ def _filters() -> list[tuple[str, dict[str, Any]]]:
     return [("aresample", resampled), ("asetnsamples", {"nb_out_samples": rate_hz, "pad": 0})]
 
 
-def _outputs(decoded: Any, again: Any) -> tuple[Any, Any]:
-    """All samples as WAV through the pipe, and the fingerprint of the first two minutes in a file."""
+def _output(decoded: Any) -> Any:
     import ffmpeg
 
-    return (
-        ffmpeg.output(decoded, "pipe:1", format="wav", acodec="pcm_f32le"),
-        ffmpeg.output(
-            again,
-            "file:fingerprint",
-            format="chromaprint",
-            fp_format="raw",
-            ac=1,
-            ar=FINGERPRINT_RATE_HZ,
-            t=FINGERPRINT_S,
-        ),
-    )
+    return ffmpeg.output(decoded, "pipe:1", format="wav", acodec="pcm_f32le")
 
 
 def _written(options: dict[str, Any]) -> str:
