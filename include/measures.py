@@ -51,7 +51,7 @@ def measure(samples: "NDArray[np.float32]", recording: Recording, start_s: float
     spoken_s = sum(end - start for start, end in within(speech, start_s, end_s))
     return {
         "peak_dbfs": _rounded(decibels(float(np.abs(samples).max()))),
-        "rms_dbfs": _rounded(decibels(math.sqrt(float(np.dot(samples, samples)) / len(samples)))),
+        "rms_dbfs": _rounded(decibels(math.sqrt(float(np.einsum("i,i->", samples, samples)) / len(samples)))),
         "loudness_lufs": _rounded(meter.integrated_lufs()),
         "loudness_range_lu": _rounded(meter.range_lu()),
         "true_peak_dbtp": _rounded(decibels(true_peak(samples))),
@@ -80,7 +80,7 @@ def _snr_db(samples: "NDArray[np.float32]", rate_hz: int, start_s: float, speech
     powers = np.einsum("ij,ij->i", frames, frames) / n_frame
     centres = start_s + (np.arange(n_frames) + 0.5) * STEP_S
     is_speech = np.zeros(n_frames, bool)
-    for start, end in speech:
+    for start, end in within(speech, start_s, start_s + len(samples) / rate_hz):
         is_speech |= (centres >= start) & (centres < end)
     if is_speech.all() or not is_speech.any():
         return None

@@ -44,6 +44,7 @@ class Said:
     """What ffmpeg said while it worked."""
 
     announced_s: float | None = None
+    start_s: float = 0.0
     container: str = ""
     n_streams: int = 0
     audio: list[tuple[str, int]] = field(default_factory=list)  # codec and rate (Hz) of each audio stream
@@ -82,8 +83,9 @@ class Said:
             if text.startswith(("Stream mapping", "Output #")):
                 is_input = False
                 self.is_input_known.set()
-            if is_input and (announced := re.match(r"Duration: (\d+):(\d\d):([\d.]+)", text)):
+            if is_input and (announced := re.match(r"Duration: (\d+):(\d\d):([\d.]+)(?:, start: (-?[\d.]+))?", text)):
                 self.announced_s = int(announced[1]) * 3600 + int(announced[2]) * 60 + float(announced[3])
+                self.start_s = float(announced[4] or 0)
             if is_input and (opened := re.match(r"Input #0, (\S+), from", text)):
                 self.container = opened[1]
             if is_input and (stream := re.match(r"Stream #0:\d+.*?: (\w+): ([^,]*)(?:, (\d+) Hz)?", text)):

@@ -4,14 +4,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from conftest import RATE_HZ, chirp
 from numpy.typing import NDArray
 
-from include import audio, loudness, sandbox, settings
+from include import audio, decoders, loudness, sandbox, settings
 
 Recording = Callable[..., Path]
 
@@ -85,6 +87,61 @@ def test_what_is_left_out_before_the_sound_moves_nothing_after_the_first_block(r
     assert audio.BLOCK_S == 10
     assert error_ms(decoded.read(10_001, 11_500), 10_001) < 0.1
     assert decoded.peaks[1100] == pytest.approx(np.abs(decoded.read(11_000, 11_010)).max())
+
+
+def ways_taken(path: Path) -> tuple[list[str], audio.Recording]:
+    """By which commands a file was decoded, and what came of it."""
+    with (
+        mock.patch.object(decoders, "quick", side_effect=decoders.quick) as quick,
+        mock.patch.object(decoders, "thorough", side_effect=decoders.thorough) as thorough,
+    ):
+        decoded = audio.decode(path)
+    return ["quick"] * quick.call_count + ["thorough"] * thorough.call_count, decoded
+
+
+@pytest.mark.parametrize("name", ["talk.m4a", "talk.webm", "talk.mp4", "a:b,c'd%d[0];e\\f=g.m4a"])
+@pytest.mark.parametrize("n_channels", [1, 2, 6])
+def test_the_quick_way_gives_what_the_thorough_one_gives(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, n_channels: int
+) -> None:
+    samples = np.stack([chirp(12) / (n + 1) for n in range(n_channels)], axis=1)
+    made = recording(f"made{Path(name).suffix}", 12, samples=samples, options=VIDEO if name == "talk.mp4" else ())
+    path = made.rename(tmp_path / name)
+    taken, quick = ways_taken(path)
+    assert taken == ["quick"]
+    monkeypatch.setattr(decoders, "QUICK_CODECS", ())
+    taken, thorough = ways_taken(path)
+    assert taken == ["thorough"]
+    assert quick.n_channels == thorough.n_channels == n_channels
+    for found in ("n_samples", "announced_s", "n_streams", "complaint"):
+        assert getattr(quick, found) == getattr(thorough, found)
+    assert quick.pcm_path.read_bytes() == thorough.pcm_path.read_bytes()
+    assert len(quick.fingerprint) > 32
+    assert np.array_equal(quick.fingerprint, thorough.fingerprint)
+
+
+@pytest.mark.parametrize(
+    ("damage", "ways"),
+    [("cut", ["quick", "thorough"]), ("scratched", ["quick", "thorough"]), ("late start", ["thorough"])],
+)
+def test_a_file_that_is_not_quite_right_is_decoded_the_thorough_way(
+    recording: Recording, tmp_path: Path, damage: str, ways: list[str]
+) -> None:
+    path = recording("talk.webm", 12)
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "scratched":
+        content[len(content) // 2 : len(content) // 2 + 3000] = bytes(3000)
+        path.write_bytes(content)
+    else:
+        late = tmp_path / "late.mp4"
+        ffmpeg("-i", recording("talk.wav", 12), "-output_ts_offset", "5", late)
+        path = late
+    taken, decoded = ways_taken(path)
+    assert taken == ways
+    assert decoded.duration_s > 4
+    assert [folder.name for folder in path.parent.glob("decoded-*")] == [decoded.pcm_path.parent.name]
 
 
 def test_two_decodings_give_the_same_bytes(recording: Recording) -> None:
@@ -390,6 +447,16 @@ def test_a_recording_of_hours_takes_as_little_memory_as_one_of_minutes(tmp_path:
     short, long = (peak_memory_bytes(duration_s, tmp_path) for duration_s in (200, 1200))
     three_hours = short + max(long - short, 0) * (3 * 3600 - 200) / 1000
     assert three_hours < 400 * 1024**2
+
+
+@pytest.mark.parametrize("at_s", [0.0, 9.9999, 25.0, 29.999])
+def test_the_true_peak_of_a_recording_is_found_wherever_it_is(recording: Recording, at_s: float) -> None:
+    samples = chirp(30) / 10
+    start = min(int(at_s * RATE_HZ), len(samples) - 100)
+    samples[start : start + 100] += 0.6 * np.sin(np.pi * np.arange(100) / 2 + np.pi / 4) * np.hanning(100)
+    decoded = audio.decode(recording("peak.wav", 30, samples=samples))
+    whole = soxr.resample(decoded.read(0, 30_000), 1, 8, "VHQ")
+    assert decoded.true_peak() == pytest.approx(np.abs(whole).max(), rel=0.02)  # 0.2 dB
 
 
 def test_the_gain_brings_a_source_to_the_target_but_no_peak_over_the_limit(recording: Recording) -> None:
