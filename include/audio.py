@@ -4,6 +4,7 @@ Nothing here touches the catalog, the store or the network.
 """
 
 import io
+import shutil
 import struct
 import tempfile
 from dataclasses import dataclass
@@ -11,19 +12,21 @@ from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from include import sandbox, settings
-from include.loudness import Meter, decibels, true_peak
+from include import decoders, priming, sandbox, settings
+from include.loudness import NEAR_HIGHEST, Meter, decibels, sample_peaks, true_peak_where
 from include.speech import Detector, Track
 
 if TYPE_CHECKING:
+    import subprocess
+
     import numpy as np
     from numpy.typing import NDArray
 
 BLOCK_S = 10  # read and measured at a time; what bounds the memory
-FINGERPRINT_S = 120  # from the start, as AcoustID takes it; all of a long one costs more than it tells
-FRAME_S = 0.01  # for which is kept how many samples are clipped and how far the channels differ
+FRAME_S = 0.01  # for which is kept how loud it is, how many samples are clipped, how far channels differ
 CLIPPED = 0.995  # of full scale
 CANCELLED = 1e-3  # power left of two channels' when folded, under which they are the same with opposite sign
+PAGES = (b"<!doctype", b"<html", b"<?xml")  # what a server sends instead; ffmpeg finds odd things in one
 # Speakers of a WAVE channel mask whose weight is not that of a surround speaker, after ITU-R BS.775-3 annex 4:
 # front left and right, centre, and no low-frequency effects.
 WEIGHTS = {0x1: 0.7071, 0x2: 0.7071, 0x4: 1.0, 0x8: 0.0}
@@ -79,20 +82,18 @@ class Recording:
         return np.fromfile(self.pcm_path, "<f4", min(end, self.n_samples) - start, offset=4 * start)
 
     def true_peak(self) -> float:
-        """True peak of the whole recording, looked for where samples come within 3 dB of the highest."""
+        """True peak of the whole recording."""
         import numpy as np
 
-        frame = round(FRAME_S * self.rate_hz)
-        loud = np.flatnonzero(self.peaks >= self.peaks.max() * 0.7)
+        n_frame, n_block = round(FRAME_S * self.rate_hz), round(BLOCK_S / FRAME_S)
         highest = float(self.peaks.max())
-        # Neighbours are looked at together, up to a second of them.
-        for run in np.split(loud, np.flatnonzero((np.diff(loud) > 1) | (np.diff(loud // 100) > 0)) + 1):
-            start, end = int(run[0]) * frame, (int(run[-1]) + 1) * frame
-            if start >= frame and end + frame <= self.n_samples:
-                around = np.fromfile(self.pcm_path, "<f4", end - start + 2 * frame, offset=4 * (start - frame))
-                highest = max(highest, true_peak(around, frame))
-            else:
-                highest = max(highest, true_peak(np.fromfile(self.pcm_path, "<f4", end - start, offset=4 * start)))
+        loud = np.flatnonzero(self.peaks >= NEAR_HIGHEST * highest) if highest > 0 else np.zeros(0, int)
+        for block in np.unique(loud // n_block):
+            # A frame more at each side, for the filter.
+            start, end = max(block * n_block - 1, 0), min((block + 1) * n_block + 1, len(self.peaks))
+            samples = np.fromfile(self.pcm_path, "<f4", (end - start) * n_frame, offset=4 * start * n_frame)
+            is_loud = np.isin(np.arange(start, end), loud[loud // n_block == block])
+            highest = max(highest, true_peak_where(samples.reshape(-1, n_frame), is_loud))
         return highest
 
 
@@ -108,6 +109,9 @@ def decode(path: Path) -> Recording:
     """
     if path.stat().st_size == 0:
         raise Undecodable("nothing could be decoded: the file is empty")
+    with path.open("rb") as beginning:
+        if beginning.read(512).lstrip().lower().startswith(PAGES):
+            raise Undecodable("nothing could be decoded: a page of text, no recording")
     recording = _decode_stream(path, 0)
     for stream in range(1, recording.n_streams):
         if recording.track.speech():
@@ -119,39 +123,18 @@ def decode(path: Path) -> Recording:
 
 
 def _decode_stream(path: Path, stream: int, is_first_channel_only: bool = False) -> Recording:
-    """Decode one audio stream. Raises Undecodable."""
-    import ffmpeg
+    """Decode one audio stream: in the quick way if it may be, else, or if that goes wrong, in the thorough one.
+
+    Raises Undecodable.
+    """
     import numpy as np
 
-    current = settings.current()
-    folder = Path(tempfile.mkdtemp(prefix="decoded-", dir=path.parent))
-    source = ffmpeg.input(f"file:../{path.name}", **sandbox.input_options())[f"a:{stream}"]
-    # Sound that begins after the picture, or has a hole, is filled with silence, so that times are the player's.
-    # What is off by less than 0.1 s is left alone: WebM's first Opus packet has a time of its own making.
-    resampled = source.filter("aresample", current.sample_rate_hz, resampler="soxr", first_pts=0, min_comp=0.1)
-    command = ffmpeg.merge_outputs(
-        ffmpeg.output(resampled, "pipe:1", format="wav", acodec="pcm_f32le"),
-        ffmpeg.output(
-            source, "file:fingerprint", format="chromaprint", fp_format="raw", ac=1, ar=11025, t=FINGERPRINT_S
-        ),
-    )
-    spool = _Spool(folder / "pcm", is_first_channel_only)
-    with sandbox.running(command, folder) as (process, said):
-        assert process.stdout is not None
-        has_header = spool.read_header(process.stdout)
-        while has_header and spool.read_block(process.stdout):
-            if spool.n_samples > current.max_source_s * current.sample_rate_hz:
-                raise Undecodable(f"too_large: longer than {current.max_source_s:g} s")
-    excess = sandbox.why_killed(process, said)
-    if excess is not None:
-        raise Undecodable(f"too_large: {excess}")
-    if said.n_audio_streams == 0 and "matches no streams" in " ".join(said.complaints):
-        raise Undecodable("no audio stream")
-    if spool.n_samples == 0:
-        announced = f"announces {said.announced_s:g} s of audio, none of it is there" if said.announced_s else ""
-        why = said.complaint or "no audio in the file"
-        raise Undecodable(f"nothing could be decoded: {f'{announced}: {why}' if announced else why}")
-    recording = spool.finish(said, _fingerprint(folder / "fingerprint"))
+    told = _ask(path, stream)
+    recording = None
+    if decoders.may_be_quick(told, stream):
+        recording = _decode_quickly(path, stream, told, is_first_channel_only)
+    if recording is None:
+        recording = _decode_thoroughly(path, stream, is_first_channel_only)
     if recording.n_channels == 2 and not is_first_channel_only:
         power = float(recording.channel_power.sum(dtype=np.float64))
         if 0 < float(recording.folded_power.sum(dtype=np.float64)) + 1e-12 < power * CANCELLED:
@@ -159,11 +142,68 @@ def _decode_stream(path: Path, stream: int, is_first_channel_only: bool = False)
     return recording
 
 
-def _fingerprint(path: Path) -> "NDArray[np.uint32]":
-    """Chromaprint's numbers, one for each 0.124 s; none for a recording under 3 s."""
+def _ask(path: Path, stream: int) -> sandbox.Said:
+    """What ffmpeg says of a file."""
+    with (
+        tempfile.TemporaryDirectory(prefix="asked-", dir=path.parent) as folder,
+        sandbox.running(decoders.asking(path.name, stream), Path(folder)) as (_, said),
+    ):
+        pass
+    return said
+
+
+def _decode_quickly(path: Path, stream: int, told: sandbox.Said, is_first_channel_only: bool) -> Recording | None:
+    """Decode one audio stream in the quick way; None unless all went well. Raises Undecodable if it is too large."""
+    folder = Path(tempfile.mkdtemp(prefix="decoded-", dir=path.parent))
+    spool = _Spool(folder / "pcm", is_first_channel_only)
+    with sandbox.running(decoders.quick(path.name, stream), folder) as (process, said):
+        assert process.stdout is not None
+        spool.take(process.stdout, priming.unsaid_s(path, told.container, *told.audio[stream]))
+    _check_bounds(process, said)
+    if process.returncode == 0 and not said.complaints and spool.n_samples:
+        recording = spool.finish(told)
+        if recording.warning is None:
+            return recording
+    shutil.rmtree(folder)
+    return None
+
+
+def _decode_thoroughly(path: Path, stream: int, is_first_channel_only: bool) -> Recording:
+    """Decode one audio stream, or what there is of it. Raises Undecodable."""
+    folder = Path(tempfile.mkdtemp(prefix="decoded-", dir=path.parent))
+    spool = _Spool(folder / "pcm", is_first_channel_only)
+    with sandbox.running(decoders.thorough(path.name, stream), folder) as (process, said):
+        assert process.stdout is not None
+        said.is_input_known.wait()  # ffmpeg says it before it writes; another thread hears it
+        known = said.audio[stream : stream + 1]
+        spool.take(process.stdout, priming.unsaid_s(path, said.container, *known[0]) if known else 0.0)
+    _check_bounds(process, said)
+    if said.n_streams > len(said.audio) == 0:
+        raise Undecodable("no audio stream")
+    if spool.n_samples == 0:
+        announced = f"announces {said.announced_s:g} s of audio, none of it is there: " if said.announced_s else ""
+        raise Undecodable(f"nothing could be decoded: {announced}{said.why_nothing}")
+    return spool.finish(said)
+
+
+def _check_bounds(process: "subprocess.Popen[bytes]", said: sandbox.Said) -> None:
+    """Raises Undecodable if ffmpeg was killed for passing a bound."""
+    excess = sandbox.why_killed(process, said)
+    if excess is not None:
+        raise Undecodable(f"too_large: {excess}")
+
+
+def _fingerprint(folder: Path) -> "NDArray[np.uint32]":
+    """Chromaprint's numbers of the whole recording, one for each 0.124 s; none if it is under 3 s.
+
+    By another ffmpeg, of the folded samples: a second output of the first one fails, and takes the sound with it, where
+    ffmpeg can't fold the channels. 3 ms of CPU for 10 s.
+    """
     import numpy as np
 
-    return np.fromfile(path, "<u4") if path.exists() else np.zeros(0, np.uint32)
+    with sandbox.running(decoders.fingerprinting("pcm"), folder) as (process, _):
+        assert process.stdout is not None
+        return np.frombuffer(process.stdout.read(), "<u4")
 
 
 class _Spool:
@@ -176,9 +216,20 @@ class _Spool:
         self._rate_hz = settings.current().sample_rate_hz
         self._meter = Meter(self._rate_hz)
         self._detector = Detector(self._rate_hz)
-        self._frames: list[tuple[Any, Any, Any, Any]] = []
+        self._frame = round(FRAME_S * self._rate_hz)
+        self._measured: list[tuple[Any, Any, Any, Any]] = []
 
-    def read_header(self, stream: IO[bytes]) -> bool:
+    def take(self, stream: IO[bytes], unsaid_s: float) -> None:
+        """Take all of it but the first `unsaid_s`. Raises Undecodable if it is longer than `max_source_s`."""
+        max_source_s = settings.current().max_source_s
+        has_header = self._read_header(stream)
+        if has_header:  # ahead of the blocks, each of which is a whole number of frames
+            stream.read(4 * self._n_channels * round(unsaid_s * self._rate_hz))
+        while has_header and self._read_block(stream):
+            if self.n_samples > max_source_s * self._rate_hz:
+                raise Undecodable(f"too_large: longer than {max_source_s:g} s")
+
+    def _read_header(self, stream: IO[bytes]) -> bool:
         """Learn the channels from the WAV's header; whether there is one. Raises Undecodable if there are too many."""
         import numpy as np
 
@@ -199,7 +250,7 @@ class _Spool:
                     self._weights = np.eye(self._n_channels, dtype=np.float32)[0]
         return False
 
-    def read_block(self, stream: IO[bytes]) -> bool:
+    def _read_block(self, stream: IO[bytes]) -> bool:
         """Take the next block; whether there was one."""
         import numpy as np
 
@@ -208,49 +259,44 @@ class _Spool:
         if n_samples == 0:
             return False
         channels = np.frombuffer(content, "<f4", n_samples * self._n_channels).reshape(n_samples, self._n_channels)
-        folded = channels[:, 0] if self._n_channels == 1 else channels @ self._weights
+        folded = _folded(channels, self._weights)
         if not np.isfinite(folded).all():  # a file of floats may hold anything
             channels = np.nan_to_num(channels, posinf=1, neginf=-1)
-            folded = channels @ self._weights
+            folded = _folded(channels, self._weights)
+        frames = _in_frames(folded, self._frame)
         with self._path.open("ab") as spool:
-            folded.tofile(spool)
+            frames.tofile(spool)  # whole frames, also at the end
         self.n_samples += n_samples
         self._meter.add(folded)
         self._detector.add(folded)
-        self._frames.append((*self._in_frames(channels), self._peaks(folded)))
+        self._measured.append((*self._of_channels(channels, frames), sample_peaks(frames)))
         return True
 
-    def _in_frames(self, channels: "NDArray[np.float32]") -> tuple[Any, Any, Any]:
+    def _of_channels(self, channels: "NDArray[np.float32]", folded: "NDArray[np.float32]") -> tuple[Any, Any, Any]:
         """Clipped samples, power of the channels, and power of their mean, in each 10 ms."""
         import numpy as np
 
-        n_frame = round(FRAME_S * self._rate_hz)
         n_channels = channels.shape[1]
-        frames = _padded(channels, n_frame).reshape(-1, n_frame * n_channels)
+        frames = _in_frames(channels, self._frame)
         clipped = np.zeros(len(frames), np.uint16)
-        for index in np.flatnonzero(np.maximum(frames.max(axis=1), -frames.min(axis=1)) >= CLIPPED):
-            is_clipped = (np.abs(frames[index]) >= CLIPPED).reshape(n_frame, n_channels)
+        for index in np.flatnonzero(sample_peaks(frames) >= CLIPPED):
+            is_clipped = (np.abs(frames[index]) >= CLIPPED).reshape(-1, n_channels)
             clipped[index] = is_clipped.any(axis=1).sum()
         power = np.einsum("ij,ij->i", frames, frames) / n_channels
         if n_channels == 1:
             return clipped, power, power
-        mean = (frames.reshape(-1, n_channels) @ np.full(n_channels, 1 / n_channels, np.float32)).reshape(-1, n_frame)
-        return clipped, power, np.einsum("ij,ij->i", mean, mean)
+        mean = np.full(n_channels, 1 / n_channels, np.float32)
+        is_mean = np.array_equal(self._weights, mean)
+        mean_frames = folded if is_mean else _in_frames(_folded(channels, mean), self._frame)
+        return clipped, power, np.einsum("ij,ij->i", mean_frames, mean_frames)
 
-    def _peaks(self, folded: "NDArray[np.float32]") -> "NDArray[np.float32]":
-        import numpy as np
-
-        n_frame = round(FRAME_S * self._rate_hz)
-        frames = _padded(folded, n_frame).reshape(-1, n_frame)
-        return np.asarray(np.maximum(frames.max(axis=1), -frames.min(axis=1)))
-
-    def finish(self, said: sandbox.Said, fingerprint: "NDArray[np.uint32]") -> Recording:
+    def finish(self, said: sandbox.Said) -> Recording:
         """The recording, when all of it has been taken."""
         import numpy as np
 
         self._detector.add(np.zeros(0, np.float32), is_last=True)
         clipped, channel_power, folded_power, peaks = (
-            np.concatenate(parts) for parts in zip(*self._frames, strict=True)
+            np.concatenate(parts) for parts in zip(*self._measured, strict=True)
         )
         return Recording(
             pcm_path=self._path,
@@ -264,18 +310,33 @@ class _Spool:
             loudness_lufs=self._meter.integrated_lufs(),
             peaks=peaks,
             announced_s=said.announced_s,
-            n_streams=said.n_audio_streams,
+            n_streams=len(said.audio),
             complaint=said.complaint,
-            fingerprint=fingerprint,
+            fingerprint=_fingerprint(self._path.parent),
         )
 
 
-def _padded(samples: "NDArray[np.float32]", multiple: int) -> "NDArray[np.float32]":
-    """Samples of shape (samples, …) with zeros after them, so that their number is a multiple."""
+def _folded(channels: "NDArray[np.float32]", weights: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    """Channels of shape (samples, channels) as one, shape (samples,).
+
+    Channel by channel: a matrix product would wake BLAS' threads, which then wait for more on the other workers' cores.
+    """
     import numpy as np
 
-    missing = -len(samples) % multiple
-    return np.concatenate([samples, np.zeros((missing, *samples.shape[1:]), np.float32)]) if missing else samples
+    folded: NDArray[np.float32] = channels[:, 0] * weights[0]
+    for channel in np.flatnonzero(weights[1:]) + 1:
+        folded += channels[:, channel] * weights[channel]
+    return folded
+
+
+def _in_frames(samples: "NDArray[np.float32]", n_frame: int) -> "NDArray[np.float32]":
+    """Samples of shape (samples,) or (samples, channels), one row for each `n_frame` of them, with zeros at the end."""
+    import numpy as np
+
+    missing = -len(samples) % n_frame
+    if missing:
+        samples = np.concatenate([samples, np.zeros((missing, *samples.shape[1:]), np.float32)])
+    return np.asarray(samples.reshape(len(samples) // n_frame, -1))
 
 
 def _fold_weights(n_channels: int, mask: int) -> list[float]:

@@ -25,15 +25,17 @@ def measure(samples: "NDArray[np.float32]", recording: Recording, start_s: float
     - `loudness_lufs`: integrated loudness, EBU R128 (ITU-R BS.1770-5). None under 0.4 s, and under -70 LUFS.
     - `loudness_range_lu`: EBU Tech 3342. None under 3 s.
     - `true_peak_dbtp`: ITU-R BS.1770-5 annex 2, four times oversampled.
-    - `clipped_share`: share of samples at full scale (over 0.995) in any channel of the recording, 0…1.
+    - `clipped_share`: share of samples at full scale (over 0.995, as lossy codecs leave them) in any channel of the
+      recording, 0…1.
     - `speech_share`: share of the time in which somebody speaks (Silero VAD 6), 0…1.
-    - `longest_pause_s`: longest stretch without speech, s.
+    - `longest_pause_s`: longest stretch without speech (Silero VAD 6), s.
     - `snr_db`: power of frames of 32 ms with speech, less that of those without, against the latter, dB; after
       J. Pencak and D. Nelson, "The NP speech activity detection algorithm", ICASSP 1995. None without either kind.
     - `bandwidth_hz`: highest frequency whose mean power is within 50 dB of the strongest, Hz: the spectrum of P. Welch,
       IEEE Trans. AU-15 (1967), smoothed over 0.5 % of the rate.
-    - `dc_offset`: mean sample, of full scale.
-    - `n_channels`: channels that were folded; `has_distinct_channels`: whether they differed by over -40 dB.
+    - `dc_offset`: mean sample (by definition), of full scale, -1…1.
+    - `n_channels`: channels that were folded, weighted after ITU-R BS.775-3; `has_distinct_channels`: whether the power
+      in which they differed from their mean is over -40 dB of their own.
 
     All None or 0 that a clip of digital silence can't have.
     """
@@ -49,7 +51,7 @@ def measure(samples: "NDArray[np.float32]", recording: Recording, start_s: float
     spoken_s = sum(end - start for start, end in within(speech, start_s, end_s))
     return {
         "peak_dbfs": _rounded(decibels(float(np.abs(samples).max()))),
-        "rms_dbfs": _rounded(decibels(math.sqrt(float(np.dot(samples, samples)) / len(samples)))),
+        "rms_dbfs": _rounded(decibels(math.sqrt(float(np.einsum("i,i->", samples, samples)) / len(samples)))),
         "loudness_lufs": _rounded(meter.integrated_lufs()),
         "loudness_range_lu": _rounded(meter.range_lu()),
         "true_peak_dbtp": _rounded(decibels(true_peak(samples))),
@@ -78,7 +80,7 @@ def _snr_db(samples: "NDArray[np.float32]", rate_hz: int, start_s: float, speech
     powers = np.einsum("ij,ij->i", frames, frames) / n_frame
     centres = start_s + (np.arange(n_frames) + 0.5) * STEP_S
     is_speech = np.zeros(n_frames, bool)
-    for start, end in speech:
+    for start, end in within(speech, start_s, start_s + len(samples) / rate_hz):
         is_speech |= (centres >= start) & (centres < end)
     if is_speech.all() or not is_speech.any():
         return None

@@ -1,17 +1,14 @@
 """Where somebody speaks, and where to cut so that nobody is interrupted.
 
-Speech is found by Silero VAD 6 (https://github.com/snakers4/silero-vad, MIT), the ONNX model that takes a whole
-sequence at a time. The wheel of faster-whisper carries it; Silero's own wheel requires torch.
+Speech is found by Silero VAD 6, see speech_model.py.
 """
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from include import settings
+from include import settings, speech_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,24 +30,6 @@ MAX_INNER_PAUSE_S = 2.0  # a longer silence parts two utterances
 MAX_SHIFT_S = 0.2  # as far as a given window may be moved
 
 Span = tuple[float, float]
-
-
-@cache
-def _session() -> Any:
-    """The model on one core: workers are processes. Raises FileNotFoundError if its wheel is not installed."""
-    import importlib.util
-
-    import onnxruntime
-
-    # Found, not imported: the package itself loads a speech recogniser.
-    spec = importlib.util.find_spec("faster_whisper")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("the speech model's package, faster-whisper, is not installed")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    path = Path(spec.submodule_search_locations[0]) / "assets" / "silero_vad_v6.onnx"
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 class Detector:
@@ -82,7 +61,7 @@ class Detector:
         if n_steps:
             windows = np.lib.stride_tricks.sliding_window_view(samples, CONTEXT + STEP)[::STEP][:n_steps]
             given = {"input": np.ascontiguousarray(windows), "h": self._memory[0], "c": self._memory[1]}
-            probabilities, *self._memory = _session().run(None, given)
+            probabilities, *self._memory = speech_model.session().run(None, given)
             self._probabilities.append(probabilities.reshape(-1))
 
     def track(self) -> "Track":

@@ -19,6 +19,7 @@ from include import (
     faults,
     fingerprint,
     ledger,
+    leftovers,
     measures,
     politeness,
     settings,
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 UNKNOWN_S = 600.0  # what a source of unknown length counts as in a plan
 MAX_BATCHES = 1000  # Airflow maps no task over more than 1,024
+TOGETHER = 32  # clips that are encoded, and kept in memory, before they are stored
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Cut:
     clip_id: str
     start_ms: int
     end_ms: int
+    n_samples: int
     measures: dict[str, Any]
 
 
@@ -59,7 +62,9 @@ def plan_batches(
     `limit` is a number of sources. At most 1,000 batches, which grow for it. With `dry_run` the sources are logged,
     and there is no batch. Clears away what killed workers left.
     """
-    workfolder.clear_abandoned()
+    if not dry_run:
+        workfolder.clear_abandoned()
+        leftovers.clear()
     with catalog.connect() as connection:
         due = _due_sources(connection, limit, retry)
         if dry_run:
@@ -102,6 +107,7 @@ def transcode_batch(source_ids: Sequence[str]) -> dict[str, int]:
     Returns counts of clips by what became of them (`ready`, `rejected`, `failed`, `gone`), `refused_sources`
     (uncut ones without usable audio) and `busy_sources` (in another worker's hands, or made by it meanwhile).
     """
+    workfolder.clear_abandoned()  # of this machine, which need not be the one that planned
     counts: Counter[str] = Counter()
     started_at, decoded_s = time.monotonic(), 0.0
     with catalog.connect() as connection:
@@ -147,14 +153,32 @@ def _transcode_source(source_id: str) -> tuple[Counter[str], float]:
                 log.warning("%s: rejected: %s", source_id, error)
                 _record(connection, source, Fault("broken", str(error)))
                 return _refuse(connection, source, str(error)), 0.0
-            if recording.warning:
-                log.warning("%s: %s", source_id, recording.warning)
-            _record(connection, source, note=recording.warning)
-            earlier = fingerprint.claim(source_id, recording.fingerprint)
-            if earlier is not None:
-                log.warning("%s: rejected: the same recording as %s", source_id, earlier)
-                return _refuse(connection, source, f"duplicate_of: {earlier}"), recording.duration_s
-            return _make_clips(connection, source, recording), recording.duration_s
+            return _take(connection, source, recording), recording.duration_s
+
+
+def _take(connection: "Connection[catalog.Row]", source: catalog.Row, recording: audio.Recording) -> Counter[str]:
+    """Make the clips of a decoded source, unless it is another's copy; a copy of it loses its own. Counts by state."""
+    source_id = source["source_id"]
+    alike = fingerprint.claim(source_id, recording.fingerprint)
+    first = next((other.source_id for other in alike if other.has_right), None)
+    copies = [] if first else [other.source_id for other in alike]
+    if not all(catalog.row(connection, "lock_source", source_id=copy) for copy in copies):
+        log.info("%s: left to the next run: a copy of it is in another worker's hands", source_id)
+        return Counter(busy_sources=1)
+    if recording.warning:
+        log.warning("%s: %s", source_id, recording.warning)
+    _record(connection, source, note=recording.warning)
+    if first:
+        log.warning("%s: rejected: the same recording as %s", source_id, first)
+        return _refuse(connection, source, f"duplicate_of: {first}")
+    counts = _make_clips(connection, source, recording)
+    if counts["ready"]:
+        for copy in copies:
+            log.warning("%s: rejected: the same recording as %s, which was known earlier", copy, source_id)
+            reason = f"duplicate_of: {source_id}"
+            counts["rejected"] += catalog.run(connection, "displace_clips", source_id=copy, reason=reason)
+            catalog.run(connection, "put_off_source", source_id=copy, refusal=reason, retry_at=None)
+    return counts
 
 
 def _make_clips(connection: "Connection[catalog.Row]", source: catalog.Row, recording: audio.Recording) -> Counter[str]:
@@ -175,8 +199,8 @@ def _make_clips(connection: "Connection[catalog.Row]", source: catalog.Row, reco
             counts += _reject(connection, clip["clip_id"], str(error))
     highest_peak = max((10 ** (cut.measures["true_peak_dbtp"] / 20) for cut in cuts), default=0.0)
     gain_db = audio.source_gain_db(recording, highest_peak) if cuts else 0.0
-    for cut in cuts:
-        counts += _finish_clip(connection, cut, recording, gain_db)
+    for first in range(0, len(cuts), TOGETHER):
+        counts += _finish_clips(connection, source_id, cuts[first : first + TOGETHER], recording, gain_db)
     if not counts and source["is_to_cut"]:
         is_short = recording.duration_s < settings.current().clip_min_s
         reason = f"only {recording.duration_s:.2f} s long" if is_short else "nobody speaks: speech_share 0"
@@ -209,7 +233,7 @@ def _cut(clip: catalog.Row, recording: audio.Recording, spoken: list[speech.Span
     if refusal is not None:
         raise audio.Undecodable(refusal)
     taken.append({"clip_id": clip["clip_id"], "audio_start_ms": start_ms, "audio_end_ms": end_ms})
-    return Cut(clip["clip_id"], start_ms, end_ms, found)
+    return Cut(clip["clip_id"], start_ms, end_ms, len(samples), found)
 
 
 def _overlap(row: catalog.Row, start_ms: int, end_ms: int) -> float:
@@ -218,14 +242,25 @@ def _overlap(row: catalog.Row, start_ms: int, end_ms: int) -> float:
     return float(max(common_ms, 0) / min(row["audio_end_ms"] - row["audio_start_ms"], end_ms - start_ms))
 
 
-def _finish_clip(
-    connection: "Connection[catalog.Row]", cut: Cut, recording: audio.Recording, gain_db: float
+def _finish_clips(
+    connection: "Connection[catalog.Row]", source_id: str, cuts: list[Cut], recording: audio.Recording, gain_db: float
 ) -> Counter[str]:
-    """Encode and store one clip and make it ready, or reject it if its very audio is there already."""
+    """Encode and store some clips of a source and make them ready; counts by state."""
+    flacs = [audio.encode_flac(audio.to_pcm(recording.read(cut.start_ms, cut.end_ms), gain_db)) for cut in cuts]
+    leftovers.begin(source_id, [hashlib.sha256(flac).hexdigest() for flac in flacs])
+    counts: Counter[str] = Counter()
+    for cut, flac in zip(cuts, flacs, strict=True):
+        counts += _store_clip(connection, cut, flac, recording.rate_hz, gain_db)
+    leftovers.finish(connection, source_id)
+    return counts
+
+
+def _store_clip(
+    connection: "Connection[catalog.Row]", cut: Cut, flac: bytes, rate_hz: int, gain_db: float
+) -> Counter[str]:
+    """Store one clip and make it ready, or reject it if its very audio is there already."""
     from psycopg.types.json import Jsonb
 
-    pcm = audio.to_pcm(recording.read(cut.start_ms, cut.end_ms), gain_db)
-    flac = audio.encode_flac(pcm)
     sha256 = hashlib.sha256(flac).hexdigest()
     catalog.row(connection, "lock_audio", audio_sha256=sha256)
     same = catalog.row(connection, "select_same_audio", audio_sha256=sha256, clip_id=cut.clip_id)
@@ -237,8 +272,8 @@ def _finish_clip(
         clip_id=cut.clip_id,
         audio_sha256=store.put_audio(flac),
         audio_bytes=len(flac),
-        sample_rate_hz=recording.rate_hz,
-        duration_s=len(pcm) / recording.rate_hz,
+        sample_rate_hz=rate_hz,
+        duration_s=cut.n_samples / rate_hz,
         audio_start_ms=cut.start_ms,
         audio_end_ms=cut.end_ms,
         measures=Jsonb(measures.with_gain(cut.measures, gain_db)),

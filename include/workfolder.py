@@ -13,19 +13,25 @@ from include import settings
 log = logging.getLogger(__name__)
 
 
-def _parent() -> Path:
+@contextmanager
+def _parent() -> Iterator[Path]:
+    """Where the folders are. Nobody else makes or clears one while the block lasts."""
     parent = settings.current().run / "transcode"
     parent.mkdir(parents=True, exist_ok=True)
-    return parent
+    with parent.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield parent
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
     """An empty folder, removed with all in it when the block ends. While it is in use, its lock is held."""
-    path = Path(tempfile.mkdtemp(dir=_parent()))
+    with _parent() as parent:
+        path = Path(tempfile.mkdtemp(dir=parent))
+        lock = (path / ".lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
     try:
-        with (path / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with lock:
             inside = path / "source"
             inside.mkdir()
             yield inside
@@ -34,16 +40,23 @@ def folder() -> Iterator[Path]:
 
 
 def clear_abandoned() -> int:
-    """Remove the folders of processes that are no more; how many there were."""
-    n_removed = 0
-    for path in _parent().iterdir():
-        try:
-            with (path / ".lock").open("r") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
-                n_removed += 1
-        except OSError:
-            continue  # in use, or just being made
-    if n_removed:
-        log.warning("%d folders of killed workers removed", n_removed)
-    return n_removed
+    """Remove this machine's folders of processes that are no more; how many there were."""
+    with _parent() as parent:
+        abandoned = [path for path in parent.iterdir() if path.is_dir() and not _is_in_use(path)]
+        for path in abandoned:
+            shutil.rmtree(path, ignore_errors=True)
+    if abandoned:
+        log.warning("%d folders of killed workers removed", len(abandoned))
+    return len(abandoned)
+
+
+def _is_in_use(path: Path) -> bool:
+    """Whether a process holds a folder's lock. One without a lock lost its process before it could make it."""
+    try:
+        with (path / ".lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False

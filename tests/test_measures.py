@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import RATE_HZ, chirp
+from test_loudness import ebur128
 
 from include import audio, measures, settings
 
@@ -87,6 +88,20 @@ def test_dc_is_the_mean_sample(recording: Recording) -> None:
 def test_channels_that_differ_are_told(recording: Recording, channels: np.ndarray, has_distinct: bool) -> None:
     found = measure(recording("stereo.wav", 5, samples=channels))
     assert (found["n_channels"], found["has_distinct_channels"]) == (channels.shape[1], has_distinct)
+
+
+@pytest.mark.parametrize("start_s", [0.0, 1.2345, 7.777])
+def test_loudness_of_a_clip_is_what_ffmpegs_meter_says_of_it_alone(recording: Recording, start_s: float) -> None:
+    rng = np.random.default_rng(8)
+    steps = np.repeat(10 ** (rng.uniform(-45, -12, 60) / 20), RATE_HZ // 4)  # louder and quieter, as talk is
+    noise = np.convolve(rng.uniform(-1, 1, len(steps)), [0.25, 0.5, 0.25], "same")
+    decoded = audio.decode(recording("steps.wav", 15, samples=steps * noise))
+    clip = decoded.read(start_s * 1000, start_s * 1000 + 5432)
+    found = measures.measure(clip, decoded, start_s, [])
+    integrated, range_lu, peak = ebur128(clip.astype(float), RATE_HZ)
+    assert found["loudness_lufs"] == pytest.approx(integrated, abs=0.1)
+    assert found["loudness_range_lu"] == pytest.approx(range_lu, abs=1)  # EBU Tech 3342 allows as much
+    assert found["true_peak_dbtp"] == pytest.approx(peak, abs=0.2)
 
 
 def test_a_gain_moves_levels_and_stands_beside_them(recording: Recording) -> None:

@@ -2,6 +2,7 @@ import hashlib
 import io
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -13,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from conftest import RATE_HZ, Web, chirp, sql
+from conftest import RATE_HZ, Web, agreed, chirp, sql
 
-from include import faults, harvest, ids, settings, source_plot, store, transcode, ytdlp
+from include import catalog, faults, harvest, ids, leftovers, settings, source_plot, store, transcode, workfolder, ytdlp
 
 Recording = Callable[..., Path]
 
@@ -228,6 +229,27 @@ def test_a_stream_in_parts_becomes_audio(web: Web, recording: Recording) -> None
     assert clips()[0]["duration_s"] == pytest.approx(3, abs=0.1)
 
 
+@pytest.mark.parametrize("has_picture", [False, True])
+@pytest.mark.parametrize("segments", ["mpegts", "fmp4"])
+def test_a_clip_of_a_stream_in_parts_is_where_it_should_be(
+    site: str, recording: Recording, segments: str, has_picture: bool
+) -> None:
+    picture = ("-f", "lavfi", "-i", "testsrc=d=12:s=64x48", "-map", "0:a", "-map", "1:v") if has_picture else ()
+    options = ("-c:a", "aac", "-f", "hls", "-hls_time", "3", "-hls_playlist_type", "vod", "-hls_segment_type", segments)
+    recording("talk.m3u8", 12, options=(*picture, *options))
+    starts_ms = (500, 5250, 10_001)
+    url = f"{site}/talk.m3u8"
+    harvest.harvest_batch([f"{url}#t={start / 1000},{start / 1000 + 1.5}" for start in starts_ms])
+    assert run() == {"ready": 3}
+    for clip, start_ms in zip(clips(), starts_ms, strict=True):
+        samples, _ = soundfile.read(io.BytesIO(store.read_bytes(store.audio_path(clip["audio_sha256"]))))
+        # Half a second of a chirp of ours that begins at each moment around: the best match tells where this one does.
+        around_ms = np.arange(start_ms - 60, start_ms + 60)
+        ours = chirp(13)
+        found = [ours[begin : begin + RATE_HZ // 2] @ samples[: RATE_HZ // 2] for begin in around_ms * RATE_HZ // 1000]
+        assert abs(around_ms[int(np.argmax(found))] - start_ms) <= 5
+
+
 def test_one_bad_source_never_stops_its_batch(web: Web, talk: str, recording: Recording) -> None:
     other = web.add("other.mp3", recording("other.mp3", 2))
     bad = [web.add(name, recording("talk.mp3", 1)) for name in ("a.mp3", "b.mp3", "c.mp3")]
@@ -299,10 +321,11 @@ def test_clips_settled_while_their_source_came_down_refuse_nothing(talk: str, mo
     assert (states(), source()["refusal"]) == ({"0-2000": "blocked"}, None)
 
 
-def worker(pipeline: settings.Settings, source_id: str) -> "subprocess.Popen[bytes]":
-    """A process of its own that transcodes one source."""
+def worker(pipeline: settings.Settings, source_id: str, first: str = "") -> "subprocess.Popen[bytes]":
+    """A process of its own that transcodes one source, once it has run `first`."""
+    code = f"import os, signal\nfrom include import audio, leftovers, measures, store, transcode\n{first}\n"
     return subprocess.Popen(
-        [sys.executable, "-c", f"from include import transcode; transcode.transcode_batch([{source_id!r}])"],
+        [sys.executable, "-c", f"{code}transcode.transcode_batch([{source_id!r}])"],
         cwd=settings.ROOT,
         env=settings.process_environment(
             OPEN_EMPATHIC_CATALOG_URL=str(pipeline.catalog_url),
@@ -338,6 +361,111 @@ def test_a_worker_killed_at_work_loses_nothing(web: Web, talk: str, pipeline: se
     assert due() == []
 
 
+def stored() -> list[str]:
+    """All files of the store's audio, those included that readers never see."""
+    folder = Path(settings.current().store_root.removeprefix("file://")) / "audio"
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def named() -> list[str]:
+    """The files that the clips name."""
+    return sorted(f"{clip['audio_sha256']}.flac" for clip in clips() if clip["state"] == "ready")
+
+
+DIE = "die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+KILLED_AT: dict[str, tuple[str, int]] = {  # and how many files the store has then
+    "the recording is there": ("audio.decode = die", 0),
+    "it is decoded": ("measures.measure = die", 0),
+    "nothing is stored": ("store.put_audio = die", 0),
+    "a clip is half written": ("os.fsync = die", 1),
+    "the second clip is stored": (
+        "put, n = store.put_audio, iter([1, 1, 0])\nstore.put_audio = lambda flac: next(n) and put(flac) or die()",
+        2,
+    ),
+    "all is stored, not committed": ("leftovers.finish = die", 3),
+}
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+@pytest.mark.parametrize("moment", KILLED_AT)
+def test_what_a_killed_worker_leaves_is_cleaned_by_the_next_run(
+    web: Web, talk: str, pipeline: settings.Settings, moment: str, is_gone: bool
+) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2", f"{talk}#t=2,4", f"{talk}#t=4,6"])
+    before = clips()
+    first, n_stored = KILLED_AT[moment]
+    assert worker(pipeline, ids.source_id(talk), DIE + first).wait() == -signal.SIGKILL
+    assert len(stored()) == n_stored
+    assert clips() == before
+    assert len(list((pipeline.run / "transcode").iterdir())) == 1
+    if is_gone:  # so that what was begun is not simply made again
+        web.add("talk.m4a", status=404)
+    wait_for(lambda: not sql("select 1 from pg_stat_activity where state = 'idle in transaction'"))
+    assert run() == ({"gone": 3} if is_gone else {"ready": 3})
+    assert stored() == named()
+    assert list((pipeline.run / "transcode").iterdir()) == []
+    assert sql("select * from catalog.begun_audio") == []
+
+
+def test_a_worker_at_work_is_not_robbed(talk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2"])
+    put_audio = store.put_audio
+
+    def clear_meanwhile(content: bytes) -> str:
+        sha256 = put_audio(content)
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(leftovers.clear).result() == pool.submit(workfolder.clear_abandoned).result() == 0
+        return sha256
+
+    monkeypatch.setattr(store, "put_audio", clear_meanwhile)
+    assert run() == {"ready": 1}
+    assert stored() == named() != []
+
+
+def test_audio_that_another_source_makes_too_is_left_to_it(talk: str) -> None:
+    flac, other = b"the same sound", b"another"
+    harvest.harvest_batch([f"{talk}#t=0,2"])
+    source_id = ids.source_id(talk)
+    leftovers.begin(source_id, [store.put_audio(flac), store.put_audio(other)])
+    with catalog.connect() as connection:
+        catalog.row(connection, "lock_audio", audio_sha256=hashlib.sha256(flac).hexdigest())
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(leftovers.clear).result() == 1
+    assert stored() == [f"{hashlib.sha256(flac).hexdigest()}.flac"]
+    sql(
+        "update catalog.clip set state = 'ready', duration_s = 2, audio_sha256 = %s",
+        hashlib.sha256(flac).hexdigest(),
+    )
+    assert leftovers.clear() == 0
+    assert stored() == named()
+    assert sql("select * from catalog.begun_audio") == []
+
+
+def test_a_folder_whose_maker_died_at_once_is_removed(pipeline: settings.Settings) -> None:
+    assert workfolder.clear_abandoned() == 0
+    (pipeline.run / "transcode" / "tmp123").mkdir()
+    with workfolder.folder() as inside:
+        assert workfolder.clear_abandoned() == 1
+        assert inside.exists()
+    assert list((pipeline.run / "transcode").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "outcome"),
+    [(None, {"ready": 1}), (b"no sound", {"rejected": 1}), ("503", {"failed": 1})],
+)
+def test_the_original_is_deleted_however_its_source_ends(
+    web: Web, talk: str, pipeline: settings.Settings, content: bytes | str | None, outcome: dict[str, int]
+) -> None:
+    harvest.harvest_batch([f"{talk}#t=0,2"])
+    if content == "503":
+        web.add("talk.m4a", status=503)
+    elif content is not None:
+        web.add("talk.m4a", content, content_type="audio/mp4")
+    assert run() == outcome
+    assert list((pipeline.run / "transcode").iterdir()) == []
+
+
 def test_a_store_that_fails_half_way_loses_nothing(talk: str, monkeypatch: pytest.MonkeyPatch) -> None:
     harvest.harvest_batch([f"{talk}#t={start},{start + 1}" for start in range(4)])
     put_audio, n_put = store.put_audio, iter(range(99))
@@ -352,6 +480,7 @@ def test_a_store_that_fails_half_way_loses_nothing(talk: str, monkeypatch: pytes
         with pytest.raises(OSError, match="disk full"):
             run()
     assert set(states().values()) == {"candidate"}
+    assert list((settings.current().run / "transcode").iterdir()) == []  # the original too
     assert run() == {"ready": 4}
     assert len(store.paths_below("audio")) == 4
 
@@ -424,6 +553,26 @@ def test_a_recording_in_which_nobody_speaks_is_rejected(web: Web, recording: Rec
     assert run() == {"refused_sources": 1}
 
 
+@pytest.mark.usefixtures("_defaults")
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ({"min_loudness_lufs": -10}, r"loudness_lufs -\d+\.?\d* < -10"),
+        ({"min_speech_share": 0.99}, r"speech_share 0\.\d+ < 0\.99"),
+        ({"max_clipped_share": -1}, r"clipped_share 0 > -1"),
+        ({"min_snr_db": 90}, r"snr_db \d+\.?\d* < 90"),
+        ({"min_bandwidth_hz": 11_900}, r"bandwidth_hz \d+ < 11900"),
+    ],
+)
+def test_a_limit_of_the_settings_rejects_a_clip_with_its_measure_as_the_reason(
+    web: Web, recording: Recording, limit: dict[str, float], reason: str
+) -> None:
+    harvest.harvest_batch([f"{web.add('talk.mp3', talking(recording, 'talk.mp3'))}#t=0.4,11.9"])
+    settings.configure(**settings.current().model_dump() | limit)
+    assert run() == {"rejected": 1}
+    assert re.fullmatch(reason, clips()[0]["reason"])
+
+
 def test_a_source_is_levelled_as_one(web: Web, recording: Recording) -> None:
     quiet_then_loud = np.concatenate([chirp(5) / 20, chirp(5)])
     url = web.add("talk.wav", recording("talk.wav", 10, samples=quiet_then_loud), content_type="audio/wav")
@@ -435,16 +584,77 @@ def test_a_source_is_levelled_as_one(web: Web, recording: Recording) -> None:
     assert all(clip["measures"]["true_peak_dbtp"] <= -1 for clip in clips())
 
 
-def test_a_re_upload_is_told_and_the_first_stays(web: Web, recording: Recording) -> None:
-    first = web.add("first.m4a", talking(recording, "first.m4a"))
-    again = web.add("again.ogg", talking(recording, "again.ogg", ("-ss", "3", "-af", "volume=-6dB", "-ar", "22050")))
-    other = web.add("other.mp3", talking(recording, "other.mp3", source="long_letter.mp4"))
-    for url in (first, again, other):
-        harvest.harvest_batch([f"{url}#t=4,12"])
-    assert run() == {"ready": 2, "rejected": 1}
-    (reason,) = (clip["reason"] for clip in clips() if clip["state"] == "rejected")
-    assert reason == f"duplicate_of: {ids.source_id(first)}"
+RE_UPLOADS = {  # the file's name, and what ffmpeg is to do to the original's 32 s
+    "later, quieter, at a lower rate": ("again.ogg", ("-ss", "3", "-af", "volume=-6dB", "-ar", "22050")),
+    "a part of it": ("again.m4a", ("-ss", "9.37", "-t", "12", "-b:a", "48k")),
+    "after an intro": ("again.mp3", ("-af", "adelay=7300:all=1", "-b:a", "64k")),
+    "its channels opposed": ("again.flac", ("-af", "pan=stereo|c0=c0|c1=-1*c0")),
+}
+
+
+def two_uploads(web: Web, recording: Recording, how: str = "a part of it") -> tuple[str, str]:
+    """Harvest a talk, and then a re-upload of it by another channel; their source ids."""
+    name, options = RE_UPLOADS[how]
+    urls = [
+        web.add("first.m4a", talking(recording, "first.m4a")),
+        web.add(name, talking(recording, name, options), content_type="audio/x-any"),
+    ]
+    for url in urls:
+        harvest.harvest_batch([f"{url}#t=4,11"])
+    first, again = map(ids.source_id, urls)
+    sql("update catalog.source set first_seen_at = now() - interval '1 hour' where source_id = %s", first)
+    return first, again
+
+
+def kept() -> dict[str, str | None]:
+    """Why each source's one clip was rejected; None for those that are ready."""
+    return {clip["source_id"]: clip["reason"] if clip["state"] == "rejected" else None for clip in clips()}
+
+
+@pytest.mark.parametrize("is_first_first", [True, False])
+@pytest.mark.parametrize("how", RE_UPLOADS)
+def test_a_re_upload_is_told_and_the_earlier_source_stays(
+    web: Web, recording: Recording, how: str, is_first_first: bool
+) -> None:
+    first, again = two_uploads(web, recording, how)
+    order = [first, again] if is_first_first else [again, first]
+    counts = transcode.transcode_batch(order[:1])
+    assert counts == {"ready": 1}
+    assert transcode.transcode_batch(order[1:]) == ({"rejected": 1} if is_first_first else {"ready": 1, "rejected": 1})
+    # Of one recording, one source has clips: what a release takes of it lies in one split.
+    assert kept() == {first: None, again: f"duplicate_of: {first}"}
     assert due() == []
+    assert stored() == named()  # what the later one had is cleared
+    assert sql("select source_id, refusal from catalog.source where refusal is not null") == [
+        {"source_id": again, "refusal": f"duplicate_of: {first}"}
+    ]
+
+
+def test_another_talk_is_no_re_upload(web: Web, recording: Recording) -> None:
+    names = {"first.m4a": "kitchen.story.m4a", "other.mp3": "long_letter.mp4", "third.mp3": "exam_result.mp4"}
+    for name, source in names.items():
+        harvest.harvest_batch([f"{web.add(name, talking(recording, name, source=source))}#t=4,12"])
+    assert run() == {"ready": 3}
+
+
+def test_a_re_upload_that_was_annotated_stays(web: Web, recording: Recording) -> None:
+    first, again = two_uploads(web, recording)
+    transcode.transcode_batch([again])
+    agreed([clip["clip_id"] for clip in clips() if clip["state"] == "ready"], n_raters=1)
+    assert transcode.transcode_batch([first]) == {"rejected": 1}
+    assert kept() == {first: f"duplicate_of: {again}", again: None}
+
+
+def test_a_re_upload_in_another_workers_hands_is_waited_for(web: Web, recording: Recording) -> None:
+    first, again = two_uploads(web, recording)
+    transcode.transcode_batch([again])
+    with catalog.connect() as connection:
+        catalog.row(connection, "lock_source", source_id=again)
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(transcode.transcode_batch, [first]).result() == {"busy_sources": 1}
+    assert due() == [first]
+    assert run() == {"ready": 1, "rejected": 1}
+    assert kept() == {first: None, again: f"duplicate_of: {first}"}
 
 
 def test_the_same_audio_under_two_names_is_one_clip(web: Web, recording: Recording) -> None:
