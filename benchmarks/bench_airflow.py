@@ -8,7 +8,6 @@ It empties the catalog of its run folder.
 
 import contextlib
 import multiprocessing
-import random
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,11 @@ from local.demo import Airflow
 from local.serve import serving
 
 SOURCE_S = 600
+TALKS = (
+    "exam_result.mp4", "night_shift.m4a", "parcel.webm", "garden_evening.mp3", "the_old_dog.mp4", "birthday_door.webm",
+    "zeugnis.m4a", "zug.mp3", "la_mer.mp4", "ou_es_tu.webm", "ganamos.mp3", "ferry_times.m4a", "market_walk.webm",
+    "kitchen.story.m4a", "long_letter.mp4",
+)  # fmt: skip
 N_CLIPS = 20
 GOAL = 0.05
 
@@ -37,18 +41,16 @@ def ffmpeg(*arguments: object) -> None:
 
 
 def make_sources(folder: Path, n_sources: int) -> list[str]:
-    """Recordings of the samples' talks, each in an order of its own, so that none is the other's copy; their names."""
-    talks: list[Path] = []
-    for path in sorted((settings.ROOT / "samples" / "media").glob("*.m*")):
-        if path.stem not in ("no_audio", "not_a_recording", "cut_short", "half_download", "empty", "music_only"):
-            talks.append(folder / f"{len(talks)}.part.m4a")
-            ffmpeg("-i", path, "-vn", "-ar", 48000, "-ac", 2, "-c:a", "aac", "-b:a", "128k", talks[-1])
-    order = random.Random(1)
-    names = [f"talk-{n}.m4a" for n in range(n_sources)]
-    for name in names:
-        told = [talk for _ in range(6) for talk in order.sample(talks, len(talks))]
-        (folder / "list").write_text("".join(f"file '{talk.name}'\n" for talk in told), encoding="utf-8")
-        ffmpeg("-f", "concat", "-i", folder / "list", "-t", SOURCE_S, "-c", "copy", folder / name)
+    """Each of the samples' talks at some speeds, over and over: recordings of which none is the other's copy."""
+    media = settings.ROOT / "samples" / "media"
+    talks = [media / name for name in TALKS]
+    names = []
+    for n in range(n_sources):
+        talk, speed = talks[n % len(talks)], 0.85 + 0.1 * (n // len(talks))
+        once, names = folder / f"once-{n}.m4a", [*names, f"talk-{n}.m4a"]
+        changed = f"aresample=48000,asetrate={48_000 * speed:.0f},aresample=48000"
+        ffmpeg("-i", talk, "-vn", "-af", changed, "-ac", 2, "-c:a", "aac", "-b:a", "128k", once)
+        ffmpeg("-stream_loop", -1, "-i", once, "-t", SOURCE_S, "-c", "copy", folder / names[-1])
     return names
 
 

@@ -38,7 +38,12 @@ from include.settings import DAG_DEFAULTS, POOL_TRANSCODE
     params={
         "limit": Param(None, type=["null", "integer"], minimum=1, title="Limit", description="Sources at most."),
         "batch_minutes": Param(
-            120, type="integer", minimum=1, maximum=6000, title="Batch size", description="Minutes of audio a task."
+            300,
+            type="integer",
+            minimum=1,
+            maximum=6000,
+            title="Batch size",
+            description="Minutes of audio a task, at most.",
         ),
         "retry": Param(
             None,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNKNOWN_S = 600.0  # what a source of unknown length counts as in a plan
+LEAST_S = 3600.0  # of audio in a batch, where there is as much
 MAX_BATCHES = 1000  # Airflow maps no task over more than 1,024
 TOGETHER = 32  # clips that are encoded, and kept in memory, before they are stored
 
@@ -53,9 +54,11 @@ class Cut:
 
 
 def plan_batches(
-    limit: int | None = None, batch_minutes: float = 120, dry_run: bool = False, retry: str | None = None
+    limit: int | None = None, batch_minutes: float = 300, dry_run: bool = False, retry: str | None = None
 ) -> list[list[str]]:
-    """Ids of the sources with clips that are due, oldest first, in batches of about `batch_minutes` of audio.
+    """Ids of the sources with clips that are due, oldest first, in batches of at most about `batch_minutes` of audio.
+
+    Where there is less, each worker gets a batch, but none of under an hour: a task costs some seconds by itself.
 
     `retry` leaves out what was never tried: `due` takes whatever failed and is due again, a class of fault takes all
     that ended in it, due or not. Raises ValueError if it is neither.
@@ -71,7 +74,8 @@ def plan_batches(
             connection.rollback()
     lengths_s = {row["source_id"]: row["duration_s"] or UNKNOWN_S for row in due}
     total_s = sum(lengths_s.values())
-    batches = _batches(lengths_s, max(batch_minutes * 60, total_s / MAX_BATCHES))
+    batch_s = min(batch_minutes * 60, max(total_s / settings.current().transcode_slots, LEAST_S))
+    batches = _batches(lengths_s, max(batch_s, total_s / MAX_BATCHES))
     log.info("%d sources, %.1f h of audio, to transcode in %d batches", len(due), total_s / 3600, len(batches))
     if dry_run:
         log.info("dry run; due are: %s", ", ".join(lengths_s) or "none")

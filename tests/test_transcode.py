@@ -260,7 +260,9 @@ def test_one_bad_source_never_stops_its_batch(web: Web, talk: str, recording: Re
     assert run() == {"ready": 2, "gone": 1, "failed": 1, "rejected": 1}
 
 
-def test_a_plan_is_by_age_limited_and_in_batches(web: Web, recording: Recording) -> None:
+def test_a_plan_is_by_age_limited_and_in_batches(
+    web: Web, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = recording("talk.mp3", 1)
     urls = [web.add(f"{name}.mp3", content) for name in "cab"]
     for url in urls:
@@ -269,6 +271,10 @@ def test_a_plan_is_by_age_limited_and_in_batches(web: Web, recording: Recording)
     assert transcode.plan_batches(batch_minutes=20) == [wanted[:2], wanted[2:]]
     assert transcode.plan_batches(limit=1) == [wanted[:1]]
     assert transcode.plan_batches(dry_run=True) == []
+    assert transcode.plan_batches() == [wanted]  # half an hour of audio is not worth two tasks
+    monkeypatch.setattr(transcode, "LEAST_S", 60.0)
+    settings.configure(**settings.current().model_dump() | {"transcode_slots": 3})
+    assert transcode.plan_batches() == [[source_id] for source_id in wanted]
 
 
 def wait_for(condition: Callable[[], object]) -> None:
