@@ -22,7 +22,7 @@ Oe = Callable[..., Result]
 def oe(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Oe:
     """Call a verb on the test's catalog and store, as named on the command line alone."""
 
-    def check_release(version: str) -> dict[str, int]:
+    def check_release(version: str, **_: Any) -> dict[str, int]:
         store.write_bytes(f"releases/{version}/checks/results.json", b"[]")
         return {}
 
@@ -186,7 +186,7 @@ def test_what_can_not_be_done_is_refused_with_the_reason(oe: Oe, arguments: list
 
 
 def test_a_failed_check_is_refused(oe: Oe, monkeypatch: pytest.MonkeyPatch) -> None:
-    def check_release(version: str) -> dict[str, int]:
+    def check_release(version: str, **_: Any) -> dict[str, int]:
         raise checks.CheckFailed("release fails 1 of 17 checks")
 
     monkeypatch.setattr(checks, "check_release", check_release)
