@@ -102,8 +102,6 @@ def publish_release():
         body="{{ ti.xcom_pull(task_ids='question') }}",
         defaults="Reject",
         response_timeout=timedelta(hours=20),
-        execution_timeout=None,
-        retries=0,
     )
     planned = task.skip_if(_is_dry_run)(task(release.plan_shards))(version, batch_size="{{ params.batch_size }}")
     built = task(release.build_shards, pool=POOL_TRANSCODE).partial(version=version).expand(planned=planned)
@@ -112,19 +110,8 @@ def publish_release():
     promoted = task(release.promote)(version)
     announced = task(assets.announce, outlets=[assets.RELEASES])(assets.RELEASES.name, promoted)
     summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(built)
-    (
-        is_changed
-        >> checked
-        >> question
-        >> asked
-        >> planned
-        >> built
-        >> verified
-        >> manifest
-        >> promoted
-        >> announced
-        >> summary
-    )
+    is_changed >> checked >> question >> asked >> planned
+    planned >> built >> verified >> manifest >> promoted >> announced >> summary
 
 
 publish_release()

@@ -198,6 +198,9 @@ def _people_plot(rows: list[catalog.Row]) -> bytes:
         "age_group": _in_order(get_args(contract.AgeGroup), (row["age_group"] for row in rows)),
         "accent": _in_order(get_args(contract.Accent), (row["accent"] for row in rows)),
     }
+    # Whose gender was not said has a panel only where there is such a clip; the form's own answers always have one.
+    if not any(row["gender"] is None for row in rows):
+        orders["gender"].remove(None)
     named = [{**row, **{name: _word(row[name]) for name in orders}} for row in rows]
     return plots.people(named, *([_word(value) for value in order] for order in orders.values()))
 

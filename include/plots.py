@@ -307,9 +307,9 @@ def drift(moved: Rows) -> bytes:
         for n, row in enumerate(ordered):
             axes.plot([100 * row["share_then"], 100 * row["share_now"]], [n, n], color=GREY, linewidth=1.6, zorder=1)
         axes.scatter([100 * row["share_then"] for row in ordered], range(len(ordered)), s=46, facecolors="white",
-                     edgecolors=ORANGE, linewidths=1.6, zorder=2, label="last release")  # fmt: skip
+                     edgecolors=ORANGE, linewidths=1.6, zorder=2, label="last release", clip_on=False)  # fmt: skip
         axes.scatter([100 * row["share_now"] for row in ordered], range(len(ordered)), s=22, color=BLUE, zorder=3,
-                     label="this release")  # fmt: skip
+                     label="this release", clip_on=False)  # fmt: skip
         axes.set_yticks(range(len(ordered)), [row["name"] for row in ordered])
         axes.set_ylim(-0.6, len(ordered) - 0.4)
         axes.grid(False, axis="y")

@@ -216,7 +216,7 @@ def test_a_nearer_look_at_what_plots_count() -> None:
 def test_agreement_and_drift_come_from_the_checks(crowd: settings.Settings) -> None:
     release.build(VERSION)
     _, body = readme()
-    alphas = {row[0]: row[1:] for row in table(body, "Field")}
+    alphas = {row[0]: row[1:] for row in table(body, "Rated")}
     assert alphas["arousal"] == ["–", "interval", "7"]
     assert float(alphas["emotions"][0]) < 1
     assert "plots/agreement.svg" in body
@@ -247,6 +247,7 @@ HOSTILE = "a|b\n| x | y | z |\n<script>alert(1)</script> [c](javascript:d) `e` h
 
 
 def test_a_strangers_text_stays_in_its_cell(pipeline: settings.Settings) -> None:
+    settings.configure(**{**pipeline.model_dump(), "licence_policy": {"*": "audio"}})
     add_clip("a", TRAIN, licence=HOSTILE, language="en|<img src=x onerror=alert(1)>")
     publish()
     header, body = readme()
