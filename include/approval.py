@@ -41,6 +41,7 @@ def _findings(results: list[dict[str, Any]]) -> list[str]:
     warned = [result for result in results if not result["success"]]
     head = f"**Checks**: {len(results) - len(warned)} of {len(results)} passed"
     # What a check found may be a stranger's text: shown as it is, not as Markdown.
-    return [f"{head}; {len(warned)} warnings." if warned else f"{head}.", ""] + [
+    warnings = f"{len(warned)} warning{'s' if len(warned) > 1 else ''}"
+    return [f"{head}; {warnings}." if warned else f"{head}.", ""] + [
         f"- `{checks.describe(result).replace('`', chr(39))}`" for result in warned
     ]

@@ -46,13 +46,15 @@ def check_release(version: str, *, is_drift_allowed: bool = False) -> dict[str, 
         for path in store.paths_below(root):
             store.delete(path)
         store.write_bytes(f"{root}/results.json", json.dumps(results, indent=1).encode())
-        for name, content in data_docs.build(version, reports).items():
+        for name, content in data_docs.build(version, results, reports).items():
             store.write_bytes(f"{root}/{name}", content)
     failed = [result for result in results if not result["success"] and result["severity"] == "critical"]
     warned = [result for result in results if not result["success"] and result["severity"] != "critical"]
-    for result in results:
-        level = logging.INFO if result["success"] else logging.ERROR if result in failed else logging.WARNING
-        log.log(level, "%s", describe(result))
+    # What failed comes last: that is where one looks.
+    for level, told in ((logging.INFO, results), (logging.WARNING, warned), (logging.ERROR, failed)):
+        for result in told:
+            if result["success"] == (level == logging.INFO):
+                log.log(level, "%s", describe(result))
     if failed:
         details = "\n".join(f"  - {describe(result)}" for result in failed)
         raise CheckFailed(f"release {version} fails {len(failed)} of {len(results)} checks:\n{details}")

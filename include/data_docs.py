@@ -1,18 +1,23 @@
 """The checks' results as a site to read: Great Expectations' Data Docs, made so that the same results give the same
-bytes. Its pages load Bootstrap from public servers when they are opened; without them they are plain, and complete.
+bytes, behind an index of our own.
+
+Their pages load styles, icons and scripts from public servers when they are opened, and their index is empty without.
+Ours says all that was found, and loads nothing.
 """
 
+import json
 import re
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
 
 # Of what a site brings along, 4 MB of pictures for beginners and a font are not a release's business.
 KEPT = (".html", ".css", ".ico")
+TEMPLATES = Path(__file__).parent / "templates"
 SITE = {
     "class_name": "SiteBuilder",
     "show_how_to_buttons": False,
@@ -23,8 +28,13 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOMENT = re.compile(r"(?<=\.png)\?d=[0-9TZ.]+")
 
 
-def build(version: str, reports: "dict[str, ExpectationSuiteValidationResult]") -> dict[str, bytes]:
-    """The pages for a release's reports by suite: content by path. `index.html` links to one page a suite."""
+def build(
+    version: str, results: list[dict[str, Any]], reports: "dict[str, ExpectationSuiteValidationResult]"
+) -> dict[str, bytes]:
+    """The pages for a release's results and its reports by suite: content by path.
+
+    `index.html` has every result and links to one page a suite.
+    """
     import great_expectations as gx
     from great_expectations.core import RunIdentifier
     from great_expectations.data_context.types.resource_identifiers import (
@@ -50,11 +60,26 @@ def build(version: str, reports: "dict[str, ExpectationSuiteValidationResult]") 
             )
             context.validation_results_store.set(key, report)
         context.build_data_docs()
-        return {
+        pages = {
             path.relative_to(folder).as_posix(): _settled(path)
             for path in sorted(Path(folder).rglob("*"))
             if path.suffix in KEPT
         }
+    return {**pages, "index.html": _index(version, results, list(pages))}
+
+
+def _index(version: str, results: list[dict[str, Any]], paths: list[str]) -> bytes:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    environment.filters["json"] = json.dumps
+    suites = {
+        path.split("/")[1]: (path, [result for result in results if result["suite"] == path.split("/")[1]])
+        for path in paths
+        if path.startswith("validations/")
+    }
+    return environment.get_template("checks.html.jinja").render(version=version, suites=suites).encode()
 
 
 def _settled(path: Path) -> bytes:

@@ -126,7 +126,6 @@ def _release() -> "list[Expectation]":
         _has_columns("clip_id", *never_null, "arousal_mean", "valence_mean", "emotion_soft_sum", "clip_state"),
         gxe.ExpectTableRowCountToBeBetween(min_value=1),
         gxe.ExpectColumnValuesToMatchRegex(column="clip_id", regex="^[A-Za-z0-9_-]+$"),
-        gxe.ExpectColumnValuesToBeUnique(column="clip_id"),
         between(column="duration_s", min_value=0.1, max_value=30.25),
         in_set(column="sample_rate_hz", value_set=[settings.current().sample_rate_hz]),
         between(column="n_raters", min_value=settings.current().min_raters),

@@ -33,7 +33,7 @@ def test_a_person_sees_what_changes_and_what_the_checks_found(clip_ids: list[str
         "new": ["1", f"`{new}`"], "changed": ["1", f"`{clip_ids[0]}`"], "removed": ["1", f"`{clip_ids[1]}`"],
     }  # fmt: skip
     n_checks = counts["passed"] + counts["warnings"]
-    assert f"**Checks**: {n_checks - 1} of {n_checks} passed; 1 warnings." in said
+    assert f"**Checks**: {n_checks - 1} of {n_checks} passed; 1 warning." in said
     assert "- `WARNING every clip has a transcription" in said
     assert f"e.g. {new}`" in said
 

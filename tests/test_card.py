@@ -166,6 +166,19 @@ def test_the_header_names_exactly_the_shards(crowd: settings.Settings) -> None:
     assert all(path.startswith(f"{split}/") for split, paths in named.items() for path in paths)
 
 
+def test_hugging_face_reads_the_header_as_it_is_meant(crowd: settings.Settings) -> None:
+    from huggingface_hub import DatasetCard
+
+    publish()
+    content = store.read_bytes(f"{ROOT}/README.md").decode()
+    read = DatasetCard(content)
+    assert read.text == content.split("---\n", 2)[2]
+    header, _ = readme()
+    assert read.data.to_dict() == header
+    (loaded,) = read.data.to_dict()["configs"]
+    assert [part["split"] for part in loaded["data_files"]] == ["train", "validation", "test"]
+
+
 def test_the_same_release_gives_the_same_bytes(crowd: settings.Settings) -> None:
     manifest = publish()
     before = {path: store.read_bytes(path) for path in store.paths_below(ROOT)}

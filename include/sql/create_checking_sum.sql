@@ -22,7 +22,7 @@ from (
         ) as n_out
     union all
     select
-        'frozen clips and links that are checked' as name,
+        'frozen clips and links, each clip once' as name,
         (select count(*) from catalog.release_clip where version = %(version)s)
         + (select count(*) from catalog.release_link where version = %(version)s) as n_in,
         (select count(distinct clip_id) from checking.release) as n_out
