@@ -1,7 +1,6 @@
 """What a person is asked before a release is published: what it changes, and what the checks found."""
 
 import json
-from collections import Counter
 from typing import Any
 
 from include import catalog, checks, store
@@ -14,7 +13,7 @@ def question(version: str) -> str:
     with catalog.connect() as connection:
         release = connection.execute("select * from catalog.release where version = %s", [version]).fetchone() or {}
         parent = release.get("parent")
-        found = catalog.rows(connection, "select_release_changes", version=version, parent=parent)
+        found = catalog.rows(connection, "count_release_changes", version=version, parent=parent, max_ids=MAX_IDS)
         groups = catalog.row(connection, "sum_card_release", version=version) or {}
     results = json.loads(store.read_bytes(f"releases/{version}/checks/results.json"))
     size = f"{groups.get('n_clips', 0):,} clips of {groups.get('n_speaker_groups', 0):,} speaker groups"
@@ -25,16 +24,12 @@ def question(version: str) -> str:
 
 
 def _changes(found: list[catalog.Row]) -> list[str]:
-    counts = Counter(row["change"] for row in found)
-    names = {"added": "new", "changed": "changed", "removed": "removed"}
-    return ["| clips | | for instance |", "|---|--:|---|"] + [
-        f"| {name} | {counts[kind]:,} | {_examples(row['clip_id'] for row in found if row['change'] == kind)} |"
-        for kind, name in names.items()
-    ]
-
-
-def _examples(clip_ids: Any) -> str:
-    return " ".join(f"`{clip_id}`" for clip_id, _ in zip(clip_ids, range(MAX_IDS), strict=False))
+    of = {row["change"]: row for row in found}
+    lines = ["| clips | | for instance |", "|---|--:|---|"]
+    for change, name in (("added", "new"), ("changed", "changed"), ("removed", "removed")):
+        row = of.get(change, {"n_clips": 0, "clip_ids": []})
+        lines.append(f"| {name} | {row['n_clips']:,} | {' '.join(f'`{clip_id}`' for clip_id in row['clip_ids'])} |")
+    return lines
 
 
 def _findings(results: list[dict[str, Any]]) -> list[str]:

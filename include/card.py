@@ -206,7 +206,7 @@ def _people_plot(rows: list[catalog.Row]) -> bytes:
 
 
 def _word(value: str | None) -> str:
-    return "not said" if value is None else value.replace("_", " ")
+    return "blank" if value is None else value.replace("_", " ")
 
 
 def _drift(figures: Figures) -> list[catalog.Row]:

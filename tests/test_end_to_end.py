@@ -134,7 +134,7 @@ def ask(airflow: demo.Airflow) -> tuple[str, str]:
 
 
 def test_a_release_waits_for_approval_unseen_and_is_rejected_then_approved(airflow: demo.Airflow) -> None:
-    sql("update catalog.source set title = 'Renamed' where url like '%zug.mp3'")
+    sql("update catalog.source set title = 'Renamed' where url like '%%zug.mp3'")
     versions, latest = release.published_versions(), store.read_bytes(release.LATEST)
     run_id, path = ask(airflow)
     question = airflow.call("GET", path)
