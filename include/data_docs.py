@@ -65,19 +65,21 @@ def build(
             for path in sorted(Path(folder).rglob("*"))
             if path.suffix in KEPT
         }
-    return {**pages, "index.html": _index(version, results, list(pages))}
+    return {**pages, "index.html": _index(version, results, list(reports), list(pages))}
 
 
-def _index(version: str, results: list[dict[str, Any]], paths: list[str]) -> bytes:
+def _index(version: str, results: list[dict[str, Any]], names: list[str], paths: list[str]) -> bytes:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     environment.filters["json"] = json.dumps
     suites = {
-        path.split("/")[1]: (path, [result for result in results if result["suite"] == path.split("/")[1]])
-        for path in paths
-        if path.startswith("validations/")
+        name: (
+            next(path for path in paths if path.startswith(f"validations/{name}/")),
+            [result for result in results if result["suite"] == name],
+        )
+        for name in names
     }
     return environment.get_template("checks.html.jinja").render(version=version, suites=suites).encode()
 
