@@ -457,14 +457,15 @@ def release() -> None:
 @release.command()
 @click.option("--version", metavar="V", help="YYYY.MM.DD or YYYY.MM.DD.N; default: today's next.")
 @click.option("--compact", is_flag=True, help="Pack all clips into full shards anew, instead of where they lie.")
-def build(version: str | None, compact: bool) -> None:
+@click.option("--allow-drift", is_flag=True, help="Though groups or agreement moved far from the last release's.")
+def build(version: str | None, compact: bool, allow_drift: bool) -> None:
     """Freeze, check, build, verify and promote a release; nothing, if nothing changed."""
     from include import checks, shards
     from include import release as releases
 
     catalog.migrate()
     try:
-        show(releases.build(version, is_compact=compact))
+        show(releases.build(version, is_compact=compact, is_drift_allowed=allow_drift))
     except (checks.CheckFailed, shards.Damaged, releases.ReleaseError) as error:
         show({"refused": str(error)}, refused=True)
 

@@ -9,9 +9,12 @@ measurement: `nominal` answers are alike or not; `ordinal` ones are as far apart
 import logging
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include import catalog
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,8 @@ LEVELS = {
     "accent": "nominal",
     "audio_quality": "ordinal",
 }
+# Of a release's clips: alpha is then known to about 0.01.
+MAX_SAMPLE = 2_000
 Distance = Callable[[Any, Any], float]
 
 
@@ -48,6 +53,25 @@ def by_field() -> dict[str, dict[str, Any]]:
                 "n_ratings": len(ratings),
             }
     return found
+
+
+def keep(connection: "Connection[catalog.Row]", version: str) -> None:
+    """Measure the agreement on a frozen release and keep it with the release, in catalog.release_agreement.
+
+    Over all its clips, or over MAX_SAMPLE of them that stay the same from release to release.
+    """
+    ratings: dict[str, list[tuple[str, str, Any]]] = {name: [] for name in LEVELS}
+    for row in catalog.rows(connection, "select_agreement_sample", version=version, max_clips=MAX_SAMPLE):
+        ratings[row["field"]].append((row["clip_id"], row["annotator_id"], _value(row["field"], row["rating"])))
+    connection.execute("delete from catalog.release_agreement where version = %s", [version])
+    records = []
+    for name, level in LEVELS.items():
+        n_of_clip = Counter(clip_id for clip_id, _, _ in ratings[name])
+        paired = [rating for rating in ratings[name] if n_of_clip[rating[0]] >= 2]
+        n_clips = len({clip_id for clip_id, _, _ in paired})
+        records.append((version, name, level, alpha(paired, level), n_clips, len(paired)))
+    columns = ("version", "field", "level", "alpha", "n_clips", "n_ratings")
+    catalog.copy_in(connection, "catalog.release_agreement", columns, records)
 
 
 def alpha(ratings: list[tuple[str, str, Any]], level: str) -> float | None:

@@ -52,7 +52,15 @@ def write(version: str, root: str, manifest: dict[str, Any]) -> list[str]:
         "plots/emotion_families.svg": plots.emotion_families(figures["families"]),
         "plots/growth.svg": plots.growth(figures["releases"]),
         "plots/raters.svg": plots.raters(figures["raters"]),
+        "plots/snr.svg": plots.snr(figures["snr"]),
+        "plots/languages.svg": plots.languages(_large(figures["languages"])),
+        "plots/people.svg": _people_plot(figures["accents"]),
     }
+    # What the checks measured is not there where none ran, nor is a release to compare the first one with.
+    if figures["agreement"]:
+        files["plots/agreement.svg"] = plots.agreement(figures["agreement"])
+    if figures["drift"]:
+        files["plots/drift.svg"] = plots.drift(_drift(figures))
     for name, content in files.items():
         store.write_bytes(f"{root}/{name}", content)
     log.info("release %s: data card of %d files written", version, len(files))
@@ -63,12 +71,14 @@ def _figures(connection: "Connection[catalog.Row]", version: str, manifest: dict
     """Everything that the card says, as the catalog counts it: lists of rows by name, and `totals`, `changes`."""
     names = (
         "splits", "languages", "people", "families", "raters", "durations", "points", "licences", "releases",
+        "snr", "agreement", "accents", "drift",
     )  # fmt: skip
+    given = {"version": version, "parent": manifest["parent"], "min_groups": MIN_GROUPS}
     return {
         "manifest": manifest,
         "totals": catalog.row(connection, "sum_card_release", version=version) or {},
         "changes": catalog.row(connection, "sum_card_changes", version=version, parent=manifest["parent"]) or {},
-        **{name: catalog.rows(connection, f"select_card_{name}", version=version) for name in names},
+        **{name: catalog.rows(connection, f"select_card_{name}", **given) for name in names},
     }
 
 
@@ -175,6 +185,39 @@ def _languages(rows: list[catalog.Row]) -> list[catalog.Row]:
         sums = {name: sum(row[name] for row in rest) for name in ("n_clips", "duration_s")}
         found = [*found[:MAX_ROWS], {"name": f"{len(rest)} more", "n_speaker_groups": n_groups, **sums}]
     return [{**row, "is_small": row["n_speaker_groups"] < MIN_GROUPS} for row in found]
+
+
+def _large(languages: list[catalog.Row]) -> list[catalog.Row]:
+    """Known languages of enough speaker groups, as the plot names them."""
+    return [{**row, "name": row["language"]} for row in _named(languages) if row["n_speaker_groups"] >= MIN_GROUPS]
+
+
+def _people_plot(rows: list[catalog.Row]) -> bytes:
+    """The plot of perceived accent, gender and age group, in the form's order."""
+    orders = {
+        "gender": _in_order(get_args(contract.Gender), (row["gender"] for row in rows)),
+        "age_group": _in_order(get_args(contract.AgeGroup), (row["age_group"] for row in rows)),
+        "accent": _in_order(get_args(contract.Accent), (row["accent"] for row in rows)),
+    }
+    # Whose gender was not said has a panel only where there is such a clip; the form's own answers always have one.
+    if not any(row["gender"] is None for row in rows):
+        orders["gender"].remove(None)
+    named = [{**row, **{name: _word(row[name]) for name in orders}} for row in rows]
+    return plots.people(named, *([_word(value) for value in order] for order in orders.values()))
+
+
+def _word(value: str | None) -> str:
+    return "blank" if value is None else value.replace("_", " ")
+
+
+def _drift(figures: Figures) -> list[catalog.Row]:
+    """Groups as the plot of drift names them; languages of few speaker groups are left out."""
+    large = {row["language"] for row in _large(figures["languages"])}
+    return [
+        {**row, "name": f"{_word(row['kind'])}: {_word(row['name'])}"}
+        for row in figures["drift"]
+        if row["kind"] != "language" or row["name"] in large
+    ]
 
 
 def _english(languages: list[catalog.Row]) -> str:

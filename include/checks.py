@@ -1,120 +1,100 @@
-"""Expectations on the catalog and a frozen release, by Great Expectations on Postgres, in SQL.
+"""Checks of a frozen release and of the catalog behind it: Great Expectations, in SQL, on Postgres.
 
-What is critical must hold before a release is published; what is a warning goes onto its card. The release's own
-suite reads the view catalog.checked_clip; the release's version reaches it as a setting of the session.
+What is checked stands in `suites.py`. A run makes the tables that the suites read in the schema `checking`, keeps the
+results in the catalog and beside the release, and raises if what is critical failed.
 """
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from include import catalog, settings, store
+from include import agreement, catalog, data_docs, store
+from include.suites import MIN_CLIPS_TO_COMPARE, Suite, suites
 
 if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.expectations import Expectation
+    from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
 MAX_EXAMPLES = 10
+TABLES = ("source", "clip", "annotation", "label", "release", "sum", "group_share", "agreement")
+# Rows are sorted and hashed by the million, by one process at a time.
+WORK_MEM = "256MB"
 
 
 class CheckFailed(Exception):
     """The release may not be published; the message names each expectation that failed, figures and clips."""
 
 
-@dataclass(frozen=True)
-class Suite:
-    """Expectations on one table of the schema `catalog`, whose rows are named by one column."""
+def check_release(version: str, *, is_drift_allowed: bool = False) -> dict[str, Any]:
+    """Run all suites for a frozen release. Below the release's `checks/` it leaves `results.json` and a report to read.
 
-    name: str
-    table: str
-    id_column: str
-    expectations: "list[Expectation]"
-
-
-def suites() -> list[Suite]:
-    """All suites, in the order in which data flows."""
-    import great_expectations.expectations as gxe
-
-    between, in_set = gxe.ExpectColumnValuesToBeBetween, gxe.ExpectColumnValuesToBeInSet
-    return [
-        Suite("sources", "source", "source_id", [
-            gxe.ExpectColumnValuesToMatchRegex(column="url", regex="^https?://", severity="warning"),
-            between(column="duration_s", min_value=0, strict_min=True),
-        ]),
-        Suite("clips", "clip", "clip_id", [
-            between(column="start_ms", min_value=0),
-            _no_rows("select_orphan_ready_clips", "every ready clip has audio, a length and a source"),
-        ]),
-        Suite("annotations", "annotation", "annotation_id", [
-            between(column="arousal", min_value=0, max_value=10),
-            between(column="valence", min_value=-5, max_value=5),
-            _no_rows("select_future_annotations", "no annotation was submitted a day after now", "warning"),
-        ]),
-        Suite("labels", "label", "clip_id", [
-            between(column="n_raters", min_value=0),
-            _no_rows("select_miscounted_labels", "a label's raters are the annotators whose word counts"),
-            in_set(column="has_agreement", value_set=[True], mostly=0.5, severity="warning"),
-        ]),
-        Suite("release", "checked_clip", "clip_id", expectations()),
-    ]  # fmt: skip
-
-
-def _no_rows(statement: str, description: str, severity: str = "critical") -> "Expectation":
-    """Expect a statement of `sql/` to find nothing."""
-    import great_expectations.expectations as gxe
-
-    return gxe.UnexpectedRowsExpectation(
-        description=description, unexpected_rows_query=catalog.statement(statement), severity=severity
-    )
-
-
-def expectations() -> "list[Expectation]":
-    """What must hold for the clips of a release."""
-    import great_expectations.expectations as gxe
-
-    minimum = settings.current().min_raters
-    # The other expectations pass over what is null.
-    never_null = ("speaker_group", "licence", "duration_s", "sample_rate_hz", "n_raters", "is_held")
-    return [
-        gxe.ExpectTableRowCountToBeBetween(min_value=1),
-        gxe.ExpectColumnValuesToMatchRegex(column="clip_id", regex="^[A-Za-z0-9_-]+$"),
-        gxe.ExpectColumnValuesToBeBetween(column="duration_s", min_value=0.1, max_value=30.25),
-        gxe.ExpectColumnValuesToBeInSet(column="sample_rate_hz", value_set=[settings.current().sample_rate_hz]),
-        gxe.ExpectColumnValuesToBeBetween(column="n_raters", min_value=minimum),
-        gxe.ExpectColumnValuesToBeBetween(column="arousal_mean", min_value=0, max_value=10),
-        gxe.ExpectColumnValuesToBeBetween(column="valence_mean", min_value=-5, max_value=5),
-        gxe.ExpectColumnValuesToBeBetween(column="emotion_soft_sum", min_value=0.999, max_value=1.001),
-        gxe.ExpectColumnValuesToBeInSet(column="is_held", value_set=[False]),
-        *(gxe.ExpectColumnValuesToNotBeNull(column=column) for column in never_null),
-        _no_rows("select_divided_speaker_groups", "no speaker group stands in two splits"),
-        _no_rows("select_unready_released_clips", "nothing taken down or rejected meanwhile is released"),
-        _no_rows("select_clips_with_addresses", "no text holds an e-mail address"),
-        _no_rows("select_clips_without_speech_text", "every clip has a transcription", "warning"),
-    ]
-
-
-def check_release(version: str) -> dict[str, Any]:
-    """Run all suites for a frozen release; the results are kept in the release's `checks/results.json`.
-
-    Each run's results are kept in catalog.check_result too; a published release keeps the file that it was published
-    with. Returns counts: `passed`, `warnings`, `failed`. Raises CheckFailed if what is critical failed.
+    Each run's results are kept in catalog.check_result too; a published release keeps the files that it was published
+    with. With `is_drift_allowed`, no distance from the last release stops it. Returns counts: `passed`, `warnings`,
+    `failed`. Raises CheckFailed if what is critical failed.
     """
-    results = _validate(version)
+    with _checking(version):
+        results, reports = _validate(suites(is_drift_allowed=is_drift_allowed))
     _keep(version, results)
     if not _is_published(version):
-        store.write_bytes(f"releases/{version}/checks/results.json", json.dumps(results, indent=1).encode())
+        root = f"releases/{version}/checks"
+        for path in store.paths_below(root):
+            store.delete(path)
+        store.write_bytes(f"{root}/results.json", json.dumps(results, indent=1).encode())
+        for name, content in data_docs.build(version, results, reports).items():
+            store.write_bytes(f"{root}/{name}", content)
     failed = [result for result in results if not result["success"] and result["severity"] == "critical"]
     warned = [result for result in results if not result["success"] and result["severity"] != "critical"]
-    for result in results:
-        level = logging.INFO if result["success"] else logging.ERROR if result in failed else logging.WARNING
-        log.log(level, "%s", describe(result))
+    # What failed comes last: that is where one looks.
+    for level, told in ((logging.INFO, results), (logging.WARNING, warned), (logging.ERROR, failed)):
+        for result in told:
+            if result["success"] == (level == logging.INFO):
+                log.log(level, "%s", describe(result))
     if failed:
         details = "\n".join(f"  - {describe(result)}" for result in failed)
         raise CheckFailed(f"release {version} fails {len(failed)} of {len(results)} checks:\n{details}")
     return {"passed": len(results) - len(warned), "warnings": len(warned), "failed": 0}
+
+
+@contextmanager
+def _checking(version: str) -> Iterator[None]:
+    """The schema `checking` with the tables of one release; runs of the checks wait for each other.
+
+    Raises CheckFailed if a frozen sample holds what no column of its kind can.
+    """
+    import psycopg
+
+    with catalog.connect() as lock:
+        lock.execute("select pg_advisory_lock(hashtext('open_empathic_checks'))")
+        try:
+            with catalog.connect() as connection:
+                _make_tables(connection, version)
+        except psycopg.DataError as error:
+            raise CheckFailed(f"release {version} holds what can't be read: {error}") from error
+        try:
+            yield
+        finally:
+            lock.execute("drop schema checking cascade")
+
+
+def _make_tables(connection: "Connection[catalog.Row]", version: str) -> None:
+    release = connection.execute("select parent from catalog.release where version = %s", [version]).fetchone() or {}
+    connection.execute(f"set local work_mem = '{WORK_MEM}'")
+    # One that is left of a run that was killed.
+    connection.execute("drop schema if exists checking cascade")
+    connection.execute("create schema checking")
+    agreement.keep(connection, version)
+    parameters = {"version": version, "parent": release.get("parent"), "min_clips": MIN_CLIPS_TO_COMPARE}
+    connection.execute("delete from catalog.release_group where version = %s", [version])
+    for table in TABLES:
+        if table == "group_share":
+            catalog.run(connection, "insert_release_groups", version=version)
+        catalog.run(connection, f"create_checking_{table}", **parameters)
 
 
 def _keep(version: str, results: list[dict[str, Any]]) -> None:
@@ -126,7 +106,7 @@ def _keep(version: str, results: list[dict[str, Any]]) -> None:
             columns,
             [
                 (version, r["suite"], r["expectation"], json.dumps(r["expected"]), r["severity"], r["success"],
-                 json.dumps(r["observed"]), r["clip_ids"])
+                 json.dumps(r["observed"]), r["ids"])
                 for r in results
             ],
         )  # fmt: skip
@@ -145,40 +125,54 @@ def _is_published(version: str) -> bool:
 
 
 def describe(result: dict[str, Any]) -> str:
-    """One result on a line: the expectation, its figures, and up to ten offending clips."""
+    """One result on a line: the expectation, its figures, and up to ten offending ids."""
     outcome = "passed" if result["success"] else "FAILED" if result["severity"] == "critical" else "WARNING"
     text = f"{outcome} {result['expectation']} {json.dumps(result['expected'])}"
     if not result["success"]:
         text += f": {json.dumps(result['observed'])}"
-        if result["clip_ids"]:
-            text += f", e.g. {', '.join(result['clip_ids'])}"
+        if result["ids"]:
+            text += f", e.g. {', '.join(result['ids'])}"
     return text
 
 
-def _validate(version: str) -> list[dict[str, Any]]:
-    """Results of all suites: suite, severity, expectation, what it expected, what was observed, offending ids."""
+def _validate(chosen: list[Suite]) -> "tuple[list[dict[str, Any]], dict[str, ExpectationSuiteValidationResult]]":
+    """Results of the suites: suite, severity, expectation, what it expected, what was observed, offending ids.
+
+    And what Great Expectations says of each suite, by its name.
+    """
     import great_expectations as gx
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    source = context.data_sources.add_postgres("catalog", connection_string=_connection_string(version))
-    results = []
-    for suite in suites():
-        asset = source.add_table_asset(suite.table, table_name=suite.table, schema_name="catalog")
+    source = context.data_sources.add_postgres("catalog", connection_string=_connection_string())
+    results, reports = [], {}
+    for suite in chosen:
+        asset = source.add_table_asset(suite.table, table_name=suite.table, schema_name="checking")
         batch = asset.add_batch_definition_whole_table("all").get_batch()
-        result_format = {"result_format": "COMPLETE", "unexpected_index_column_names": [suite.id_column]}
-        checked = batch.validate(
-            gx.ExpectationSuite(name=suite.name, expectations=suite.expectations), result_format=result_format
+        # Whether they hold takes one scan for all; figures and examples take one or more for each that fails.
+        report = batch.validate(
+            gx.ExpectationSuite(name=suite.name, expectations=suite.expectations), result_format="BOOLEAN_ONLY"
         )
-        results += [_summary(suite, result) for result in checked.results]
-    return results
+        result_format = {"result_format": "COMPLETE", "unexpected_index_column_names": [suite.id_column]}
+        report.results = [
+            result if result.success else batch.validate(_expectation(result), result_format=result_format)
+            for result in report.results
+        ]
+        results += [_summary(suite, result) for result in report.results]
+        reports[suite.name] = report
+    return results, reports
 
 
-def _connection_string(version: str) -> str:
-    """The catalog's URL for SQLAlchemy, with the release's version as a setting of each session."""
+def _expectation(result: Any) -> "Expectation":
+    """What a result is of: results don't come in the order of their suite."""
+    return result.expectation_config.to_domain_obj()
+
+
+def _connection_string() -> str:
+    """The catalog's URL for SQLAlchemy."""
     url = catalog.url().replace("postgresql://", "postgresql+psycopg2://", 1)
-    option = quote(f"-c open_empathic.release_version={version} -c timezone=UTC")
+    option = quote(f"-c timezone=UTC -c work_mem={WORK_MEM}")
     return f"{url}{'&' if '?' in url else '?'}options={option}"
 
 
@@ -197,7 +191,7 @@ def _summary(suite: Suite, result: Any) -> dict[str, Any]:
         "observed": {
             key: observed[key] for key in ("observed_value", "element_count", "unexpected_count") if key in observed
         },
-        "clip_ids": sorted(str(row[suite.id_column]) for row in examples)[:MAX_EXAMPLES],
+        "ids": sorted(str(row[suite.id_column]) for row in examples)[:MAX_EXAMPLES],
     }
     exceptions = _exceptions(result.exception_info)
     if exceptions:

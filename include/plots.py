@@ -18,6 +18,8 @@ Rows = Sequence[dict[str, Any]]
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
 TARGETS = {"10k": 10_000, "100k": 100_000, "1M": 1_000_000}
 MAX_RATERS = 10
+MAX_BARS = 20
+SNR_BIN_DB = 5
 MAX_AREA_PT2 = 150
 AREA_STEPS = 12
 STYLE = {
@@ -196,3 +198,126 @@ def growth(releases: Rows) -> bytes:
         return None
 
     return _svg(draw)
+
+
+def snr(counted: Rows) -> bytes:
+    """Histogram of signal-to-noise ratios in bins of 5 dB. Rows: `snr_db` (lower edge), `n_clips`."""
+
+    def draw(axes: "Axes") -> None:
+        if not counted:
+            return _say_empty(axes, "no clip has a measured signal-to-noise ratio")
+        edges = [row["snr_db"] for row in counted]
+        axes.bar(edges, [row["n_clips"] for row in counted], width=SNR_BIN_DB * 0.92, align="edge", color=BLUE)
+        axes.grid(False, axis="x")
+        first, last = min(0, *edges), max(60, *(edge + SNR_BIN_DB for edge in edges))
+        axes.set(xlim=(first, last + 0.5), xticks=range(first, last + 1, 10))
+        axes.set_xlabel("signal-to-noise ratio (dB)")
+        axes.set_ylabel("clips")
+        _thousands(axes.yaxis)
+        return None
+
+    return _svg(draw)
+
+
+def languages(counted: Rows) -> bytes:
+    """Bars: hours by language. Rows: `name`, `duration_s`, the largest first."""
+    ordered = list(reversed(counted[:MAX_BARS]))
+
+    def draw(axes: "Axes") -> None:
+        if not ordered:
+            return _say_empty(axes, "no language is spoken in five speaker groups or more")
+        hours = [row["duration_s"] / 3600 for row in ordered]
+        axes.barh([row["name"] for row in ordered], hours, color=BLUE, height=0.7)
+        axes.grid(False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("hours")
+        axes.set_xlim(0, max(hours) * 1.05 or 1)
+        _thousands(axes.xaxis, is_whole=False)
+        return None
+
+    return _svg(draw, height_in=max(1.6, 0.8 + 0.24 * len(ordered)))
+
+
+def people(counted: Rows, genders: Sequence[str], age_groups: Sequence[str], accents: Sequence[str]) -> bytes:
+    """Circles whose area is the number of clips: age group by accent, a panel a gender.
+
+    Rows: `gender`, `age_group`, `accent`, `n_clips`, each in the given orders.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    most = max((row["n_clips"] for row in counted), default=1)
+    with _style(matplotlib):
+        figure = Figure(figsize=(6.4, 1.6 + 0.26 * len(accents)), layout="constrained")
+        panels = figure.subplots(1, len(genders), sharey=True, squeeze=False)[0]
+        for panel, gender in zip(panels, genders, strict=True):
+            rows = [row for row in counted if row["gender"] == gender]
+            x, y = ([order.index(row[name]) for row in rows]
+                    for name, order in (("age_group", age_groups), ("accent", accents)))  # fmt: skip
+            panel.scatter(
+                x, y, s=[max(MAX_AREA_PT2 * row["n_clips"] / most, 4) for row in rows], color=BLUE, linewidths=0
+            )
+            panel.set_title(gender, fontsize=10)
+            panel.set(xlim=(-0.7, len(age_groups) - 0.3), ylim=(len(accents) - 0.4, -0.6))
+            panel.set_xticks(range(len(age_groups)), age_groups, rotation=90, fontsize=8)
+            panel.set_yticks(range(len(accents)), accents, fontsize=9)
+        figure.supxlabel(f"perceived age group; {_largest(most).replace(chr(10), ' ')}", fontsize=9)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def agreement(measured: Rows) -> bytes:
+    """Krippendorff's alpha of each field. Rows: `field`, `alpha` (None: not to be told), `n_clips`."""
+    ordered = sorted(measured, key=lambda row: (row["alpha"] is not None, row["alpha"] or 0))
+
+    def draw(axes: "Axes") -> None:
+        if not ordered:
+            return _say_empty(axes, "agreement was not measured")
+        axes.axvline(0, color=GREY, linewidth=0.8)
+        for alpha in (0.667, 0.8):
+            axes.axvline(alpha, color=ORANGE, linewidth=1.2, linestyle="--")
+            axes.text(alpha, 1.01, f"{alpha:g}", transform=axes.get_xaxis_transform(), color=ORANGE, fontsize=9,
+                      ha="center", va="bottom")  # fmt: skip
+        for n, row in enumerate(ordered):
+            if row["alpha"] is None:
+                axes.text(0.02, n, "too few ratings, or all alike", color=GREY, fontsize=9, va="center")
+            else:
+                axes.plot([0, row["alpha"]], [n, n], color=BLUE, linewidth=1.6)
+                axes.plot([row["alpha"]], [n], color=BLUE, marker="o", markersize=7)
+        names = [f"{row['field'].replace('_', ' ')} ({row['n_clips']:,} clips)" for row in ordered]
+        axes.set_yticks(range(len(ordered)), names)
+        axes.set_ylim(-0.6, len(ordered) - 0.4)
+        axes.grid(False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlim(min(-0.1, *((row["alpha"] or 0) - 0.1 for row in ordered)), 1.03)
+        axes.set_xlabel("Krippendorff's alpha (0 as by chance, 1 alike)")
+        return None
+
+    return _svg(draw, height_in=3.2)
+
+
+def drift(moved: Rows) -> bytes:
+    """Each group's share of the clips in the last release and in this one. Rows: `name`, `share_then`, `share_now`."""
+    ordered = list(reversed(sorted(moved, key=lambda row: -abs(row["share_now"] - row["share_then"]))[:MAX_BARS]))
+
+    def draw(axes: "Axes") -> None:
+        if not ordered:
+            return _say_empty(axes, "no group to compare")
+        for n, row in enumerate(ordered):
+            axes.plot([100 * row["share_then"], 100 * row["share_now"]], [n, n], color=GREY, linewidth=1.6, zorder=1)
+        axes.scatter([100 * row["share_then"] for row in ordered], range(len(ordered)), s=46, facecolors="white",
+                     edgecolors=ORANGE, linewidths=1.6, zorder=2, label="last release", clip_on=False)  # fmt: skip
+        axes.scatter([100 * row["share_now"] for row in ordered], range(len(ordered)), s=22, color=BLUE, zorder=3,
+                     label="this release", clip_on=False)  # fmt: skip
+        axes.set_yticks(range(len(ordered)), [row["name"] for row in ordered])
+        axes.set_ylim(-0.6, len(ordered) - 0.4)
+        axes.grid(False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlim(left=0)
+        axes.margins(x=0.08)
+        axes.set_xlabel("share of the clips (%)")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False, fontsize=9)
+        return None
+
+    return _svg(draw, height_in=max(1.9, 1.2 + 0.26 * len(ordered)))

@@ -164,12 +164,13 @@ def has_changes(frozen: dict[str, Any]) -> bool:
 
 
 def plan_shards(version: str, batch_size: int = 4) -> list[list[tuple[str, int]]]:
-    """The release's shards as (split, number), in batches for parallel work; at most 1,000 batches."""
+    """The release's shards as (split, number), in batches for parallel work; 1 to 1,000 batches."""
     with catalog.connect() as connection:
         planned = [(r["split"], r["shard"]) for r in catalog.rows(connection, "select_release_shards", version=version)]
     batch_size = max(batch_size, -(-len(planned) // 1000))
     log.info("release %s: %d shards", version, len(planned))
-    return [planned[first : first + batch_size] for first in range(0, len(planned), batch_size)]
+    # Without a shard there is one batch of none: a task for each of no batches would be skipped, and all after it.
+    return [planned[first : first + batch_size] for first in range(0, len(planned), batch_size)] or [[]]
 
 
 def build_shards(version: str, planned: Sequence[tuple[str, int]]) -> dict[str, int]:
@@ -296,7 +297,7 @@ def _write_beside(version: str, root: str, shard_paths: set[str]) -> bytes:
     described = manifest.compose(version)
     written += card.write(version, root, described)
     written += manifest.write_indexes(root, described)
-    written.append(f"{root}/checks/results.json")
+    written += store.paths_below(f"{root}/checks")
     described["files"] = [manifest.file_entry(path, root) for path in sorted(written)]
     sums = manifest.write_sums(root, described)
     described["files"].append(manifest.file_entry(sums, root))
@@ -338,14 +339,15 @@ def promote(version: str) -> dict[str, Any]:
     return {**_figures(promoted), "manifest_sha256": manifest_sha256}
 
 
-def build(version: str | None = None, *, is_compact: bool = False) -> dict[str, Any]:
+def build(version: str | None = None, *, is_compact: bool = False, is_drift_allowed: bool = False) -> dict[str, Any]:
     """All steps in one go: freeze, check, build, verify, manifest, promote. Returns freeze()'s figures.
 
+    With `is_drift_allowed` it may lie further from the last release than the checks accept.
     Raises checks.CheckFailed, shards.Damaged, ReleaseError; `latest.json` then stays as it was.
     """
     frozen = freeze(version, is_compact=is_compact)
     if has_changes(frozen):
-        checks.check_release(frozen["version"])
+        checks.check_release(frozen["version"], is_drift_allowed=is_drift_allowed)
         for batch in plan_shards(frozen["version"]):
             build_shards(frozen["version"], batch)
         verify_built(frozen["version"])

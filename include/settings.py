@@ -19,8 +19,27 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What only the demo and tests set: this machine's own web servers, at any pace, read as any page on the web is.
+# `audio`: the clip in a shard. `links`: ids, times and labels, no audio. `nothing`: not in a release at all.
+LicenceUse = Literal["audio", "links", "nothing"]
+
+# By the site's name of a licence; the first pattern that fits counts.
+# docs/decisions/2026-11-24-audio-goes-out-only-under-a-licence-that-allows-it.md
+LICENCE_POLICY: dict[str, LicenceUse] = {
+    "*noderiv*": "links",
+    "*no deriv*": "links",
+    "*by-nd*": "links",
+    "*nc-nd*": "links",
+    "*creative commons*": "audio",
+    "cc[- 0]*": "audio",
+    "*public domain*": "audio",
+    "*creativecommons.org/*": "audio",
+    "*": "links",
+}
+
+# What only the demo and tests set: this machine's own web servers, at any pace, read as any page on the web is. The
+# recordings there are our own, though no page names their licence.
 LOOPBACK_SITES: dict[str, Any] = {
+    "licence_policy": {"unknown": "audio", **LICENCE_POLICY},
     "egress_allowed_hosts": ["127.0.0.1"],
     "allowed_extractors": ["youtube.*", "generic", "html5"],
     "site_requests_per_minute": 0,
@@ -39,10 +58,6 @@ DAG_DEFAULTS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=30),
     "execution_timeout": timedelta(hours=6),
 }
-
-
-# `audio`: the clip in a shard. `links`: ids, times and labels, no audio. `nothing`: not in a release at all.
-LicenceUse = Literal["audio", "links", "nothing"]
 
 
 class Settings(BaseSettings):
@@ -97,15 +112,7 @@ class Settings(BaseSettings):
     shard_samples: int = Field(1000, description="Samples in a full shard, at most.")
     shard_bytes: int = Field(512 * 1024**2, description="Bytes of a full shard, about: fewer samples if they are long.")
     licence_policy: dict[str, LicenceUse] = Field(
-        {
-            "*noderiv*": "links",
-            "*no deriv*": "links",
-            "*by-nd*": "links",
-            "*nc-nd*": "links",
-            "*all rights reserved*": "links",
-            "*standard youtube*": "links",
-            "*": "audio",
-        },
+        LICENCE_POLICY,
         description="What a release passes on by the recording's licence; the first pattern that fits counts.",
     )
     transcode_slots: int = Field(os.cpu_count() or 2, description="Size of the pool of transcoding tasks.")

@@ -1,4 +1,7 @@
-"""`make demo`: the four DAGs on `samples/`, through a real Airflow, and what came of it.
+"""`make demo`: two nights of the four DAGs on `samples/`, through a real Airflow, and what came of them.
+
+The second night has new and changed annotations, reports that hold a clip back, and a row gone bad, which a check
+finds.
 
 The recordings are served on 127.0.0.1 and harvested through yt-dlp's generic extractor, as any page on the web would
 be. Run it again: nothing is doubled.
@@ -18,13 +21,17 @@ import click
 import httpx
 import yaml
 
-from include import funnel, release, settings, store
+from include import catalog, funnel, release, settings, store
 from local import stack
 from local.serve import serving
 
 SAMPLES = settings.ROOT / "samples"
 RUN_TIMEOUT_S = 600
 FINISHED = ("success", "failed")
+
+# The recording whose clips nobody has heard, one that somebody hears again, one that is reported.
+SECOND_NIGHT = ("long_letter.mp4", "garden_evening.mp3", "birthday_door.webm")
+VOLUNTEERS = ("vol-anouk", "vol-bram", "vol-chidi")
 
 
 class DemoError(Exception):
@@ -162,6 +169,69 @@ def run_dags(airflow: Airflow, site: str) -> None:
             raise DemoError(f"{dag_id} failed.\n{airflow.failures(dag_id, runs[dag_id])}")
 
 
+def second_night() -> list[dict[str, Any]]:
+    """Annotations of the second evening: of two clips that nobody had heard, of one anew, and two reports of one."""
+    with catalog.connect() as connection:
+        found = connection.execute(
+            "select clip_id, url from catalog.clip inner join catalog.source using (source_id)"
+            " where state = 'ready' order by url, start_ms"
+        ).fetchall()
+    of = {name: [row["clip_id"] for row in found if row["url"].endswith(name)] for name in SECOND_NIGHT}
+    unheard, heard, reported = (of[name] for name in SECOND_NIGHT)
+    said = {"language": "en", "emotions": ["pensive"], "arousal": 4, "valence": 1, "gender": "male"}
+    return [
+        *(_annotation(clip_id, volunteer, **said) for clip_id in unheard[:2] for volunteer in VOLUNTEERS),
+        _annotation(heard[0], "vol-second-night", emotions=["grateful"], arousal=6, valence=4),
+        *(_annotation(reported[0], volunteer, reports=["personal_data"]) for volunteer in VOLUNTEERS[:2]),
+    ]
+
+
+def _annotation(clip_id: str, annotator_id: str, **said: Any) -> dict[str, Any]:
+    return {"clip_id": clip_id, "annotator_id": annotator_id, "submitted_at": "2024-03-12T20:00:00Z",
+            "time_spent_s": 41.0, **said}  # fmt: skip
+
+
+def run_second_night(airflow: Airflow) -> str:
+    """Merge the second evening's annotations, see a bad row stop the release, mend it, publish. Raises DemoError.
+
+    Returns what the log says of the row.
+    """
+    lines = [json.dumps(row) for row in second_night()]
+    store.write_bytes("inbox/annotations/05-second-night.jsonl", "\n".join(lines).encode() + b"\n")
+    _run_to("success", airflow, "merge_annotations")
+    with _bad_row():
+        run_id = _run_to("failed", airflow, "publish_release")
+    log = airflow.failures("publish_release", run_id).splitlines()
+    _run_to("success", airflow, "publish_release")
+    return "\n".join(line for line in log if line.startswith("FAILED"))
+
+
+def _run_to(state: str, airflow: Airflow, dag_id: str) -> str:
+    """Run a DAG; the run's id. Raises DemoError if it does not end as it should."""
+    run_id = airflow.trigger(dag_id)
+    if airflow.wait_for(dag_id, run_id) != state:
+        raise DemoError(f"{dag_id} should end as {state}.\n{airflow.failures(dag_id, run_id)}")
+    return run_id
+
+
+@contextmanager
+def _bad_row() -> Iterator[None]:
+    """A label that says what nobody can have said: arousal, of 0 to 10, is 99."""
+    change = "update catalog.label set arousal_mean = %s where clip_id = %s"
+    with catalog.connect() as connection:
+        row = connection.execute(
+            "select clip_id, arousal_mean from catalog.label inner join catalog.release_clip using (clip_id)"
+            " order by clip_id limit 1"
+        ).fetchone()
+        assert row is not None  # the first night published a release
+        connection.execute(change, [99, row["clip_id"]])
+    try:
+        yield
+    finally:
+        with catalog.connect() as connection:
+            connection.execute(change, [row["arousal_mean"], row["clip_id"]])
+
+
 @contextmanager
 def running_stack() -> Iterator[dict[str, Any]]:
     """The stack, started for the block unless it ran already."""
@@ -189,7 +259,13 @@ def report() -> None:
     click.secho(f"\nRelease {version}", bold=True)
     root = release.folder(version)
     for path in store.paths_below(root):
+        if "/checks/validations/" in path or "/checks/static/" in path:
+            continue  # a page a suite, and their styles
         click.echo(f"  {path.removeprefix(root + '/'):<34} {store.size_bytes(path):>9,} bytes")
+    changed = json.loads(store.read_bytes(f"{root}/changes.json"))
+    click.secho(f"\nAgainst {changed['parent']}", bold=True)
+    for name, n in changed["counts"].items():
+        click.echo(f"  {name:<11} {n:>4}")
     click.secho("\nIts first samples, as plain webdataset code reads them", bold=True)
     show_samples(Path(store.url(root).removeprefix("file://")), json.loads(store.read_bytes(f"{root}/manifest.json")))
 
@@ -210,7 +286,7 @@ def show_samples(folder: Path, manifest: dict[str, Any], n_samples: int = 3) -> 
 
 @click.command()
 def main() -> None:
-    """Run the four DAGs on the samples, through a real Airflow."""
+    """Run the four DAGs on the samples, two nights in a row, through a real Airflow."""
     settings.configure(**settings.LOOPBACK_SITES)
     started_at = time.monotonic()
     click.echo("Starting Postgres and Airflow …")
@@ -223,6 +299,8 @@ def main() -> None:
             airflow.wait_for_dags({"harvest_clips", "transcode_audio", "merge_annotations", "publish_release"})
             click.echo(f"{fill_inbox()} annotation files in the inbox, {len(sample_urls(site))} addresses to harvest")
             run_dags(airflow, site)
+            click.echo(f"The second night: {len(second_night())} more annotations, and a label goes bad")
+            click.echo(f"  {run_second_night(airflow)}\n  The row was mended, and the release went out.")
             report()
     except (DemoError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error

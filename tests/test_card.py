@@ -17,7 +17,12 @@ from include import annotations, audio, card, catalog, croissant, plots, release
 
 VERSION = "2026.01.01"
 ROOT = f"releases/{VERSION}"
-PLOTS = [f"plots/{name}.svg" for name in ("arousal_valence", "durations", "emotion_families", "growth", "raters")]
+PLOTS = [
+    f"plots/{name}.svg"
+    for name in (
+        "arousal_valence", "durations", "emotion_families", "growth", "languages", "people", "raters", "snr",
+    )
+]  # fmt: skip
 # Channels of each split: what a hash of the name makes of them.
 TRAIN, VALIDATION, TEST = "site:channel0", "site:channel8", "site:channel11"
 
@@ -161,6 +166,19 @@ def test_the_header_names_exactly_the_shards(crowd: settings.Settings) -> None:
     assert all(path.startswith(f"{split}/") for split, paths in named.items() for path in paths)
 
 
+def test_hugging_face_reads_the_header_as_it_is_meant(crowd: settings.Settings) -> None:
+    from huggingface_hub import DatasetCard
+
+    publish()
+    content = store.read_bytes(f"{ROOT}/README.md").decode()
+    read = DatasetCard(content)
+    assert read.text == content.split("---\n", 2)[2]
+    header, _ = readme()
+    assert read.data.to_dict() == header
+    (loaded,) = read.data.to_dict()["configs"]
+    assert [part["split"] for part in loaded["data_files"]] == ["train", "validation", "test"]
+
+
 def test_the_same_release_gives_the_same_bytes(crowd: settings.Settings) -> None:
     manifest = publish()
     before = {path: store.read_bytes(path) for path in store.paths_below(ROOT)}
@@ -181,7 +199,10 @@ def test_plots_are_svg_that_the_card_shows_and_describes(crowd: settings.Setting
 
 
 def test_plots_of_nothing_say_so() -> None:
-    for draw in (plots.arousal_valence, plots.durations, plots.emotion_families, plots.growth, plots.raters):
+    for draw in (
+        plots.arousal_valence, plots.durations, plots.emotion_families, plots.growth, plots.raters, plots.snr,
+        plots.languages, plots.agreement, plots.drift, lambda rows: plots.people(rows, ["male"], ["0-3"], ["irish"]),
+    ):  # fmt: skip
         empty = draw([])
         assert ElementTree.fromstring(empty).tag.endswith("svg")
         assert empty == draw([])
@@ -192,6 +213,33 @@ def test_a_nearer_look_at_what_plots_count() -> None:
     rows = [{"n_raters": 3, "n_clips": 5}]
     assert plots.raters(rows) != plots.raters([{"n_raters": 4, "n_clips": 5}])
     assert plots.raters([{"n_raters": 10, "n_clips": 5}]) == plots.raters([{"n_raters": 99, "n_clips": 5}])
+    assert plots.snr([{"snr_db": 30, "n_clips": 5}]) != plots.snr([{"snr_db": 35, "n_clips": 5}])
+    assert plots.languages([{"name": "en", "duration_s": 9.0}]) != plots.languages([{"name": "de", "duration_s": 9.0}])
+    measured = {"field": "arousal", "n_clips": 9}
+    assert plots.agreement([{**measured, "alpha": 0.4}]) != plots.agreement([{**measured, "alpha": None}])
+    moved = {"name": "gender: male", "share_then": 0.5}
+    assert plots.drift([{**moved, "share_now": 0.5}]) != plots.drift([{**moved, "share_now": 0.6}])
+    heard = {"gender": "male", "age_group": "0-3", "n_clips": 3}
+    orders = (["male"], ["0-3"], ["irish", "scottish"])
+    assert plots.people([{**heard, "accent": "irish"}], *orders) != plots.people(
+        [{**heard, "accent": "scottish"}], *orders
+    )
+
+
+def test_agreement_and_drift_come_from_the_checks(crowd: settings.Settings) -> None:
+    release.build(VERSION)
+    _, body = readme()
+    alphas = {row[0]: row[1:] for row in table(body, "Rated")}
+    assert alphas["arousal"] == ["–", "interval", "7"]
+    assert float(alphas["emotions"][0]) < 1
+    assert "plots/agreement.svg" in body
+    assert "plots/drift.svg" not in body
+    add_clip("more", TRAIN, gender="male", emotions=["calm"])
+    release.build("2026.01.02")
+    _, body = readme("2026.01.02")
+    drawn = store.read_bytes("releases/2026.01.02/plots/drift.svg").decode()
+    assert "plots/drift.svg" in body
+    assert "family: happy and energetic" in drawn
 
 
 def test_code_on_the_card_runs(crowd: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,6 +260,7 @@ HOSTILE = "a|b\n| x | y | z |\n<script>alert(1)</script> [c](javascript:d) `e` h
 
 
 def test_a_strangers_text_stays_in_its_cell(pipeline: settings.Settings) -> None:
+    settings.configure(**{**pipeline.model_dump(), "licence_policy": {"*": "audio"}})
     add_clip("a", TRAIN, licence=HOSTILE, language="en|<img src=x onerror=alert(1)>")
     publish()
     header, body = readme()

@@ -22,7 +22,7 @@ Oe = Callable[..., Result]
 def oe(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Oe:
     """Call a verb on the test's catalog and store, as named on the command line alone."""
 
-    def check_release(version: str) -> dict[str, int]:
+    def check_release(version: str, **_: Any) -> dict[str, int]:
         store.write_bytes(f"releases/{version}/checks/results.json", b"[]")
         return {}
 
@@ -217,8 +217,22 @@ def test_what_can_not_be_done_is_refused_with_the_reason(oe: Oe, arguments: list
     assert reason in json.loads(result.output)["refused"]
 
 
+def test_drift_is_allowed_if_it_is_asked_for(oe: Oe, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def check_release(version: str, *, is_drift_allowed: bool) -> dict[str, int]:
+        asked.append(is_drift_allowed)
+        raise checks.CheckFailed("stopped here")
+
+    monkeypatch.setattr(checks, "check_release", check_release)
+    agreed([ready_clip("abcdefghijk")])
+    oe("release", "build")
+    oe("release", "build", "--allow-drift")
+    assert asked == [False, True]
+
+
 def test_a_failed_check_is_refused(oe: Oe, monkeypatch: pytest.MonkeyPatch) -> None:
-    def check_release(version: str) -> dict[str, int]:
+    def check_release(version: str, **_: Any) -> dict[str, int]:
         raise checks.CheckFailed("release fails 1 of 17 checks")
 
     monkeypatch.setattr(checks, "check_release", check_release)

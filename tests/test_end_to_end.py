@@ -1,10 +1,11 @@
 """The four DAGs through a real Airflow: scheduler, LocalExecutor, Postgres, yt-dlp on this machine's own server.
 
-Slow (a minute or two), so one Airflow serves all tests of this file, in their order.
+Slow (some minutes), so one Airflow serves all tests of this file, in their order.
 """
 
 import json
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,12 +89,72 @@ def test_the_release_tells_its_asset_version_and_counts(airflow: demo.Airflow) -
     ]
 
 
+def test_the_second_night_adds_changes_and_removes_clips_once_a_bad_row_is_mended(airflow: demo.Airflow) -> None:
+    first = release.latest_version()
+    rows = demo.second_night()
+    said = demo.run_second_night(airflow)
+    assert "expect_column_values_to_be_between" in said
+    assert "arousal_mean" in said
+    assert '"unexpected_count": 1}, e.g. generic-' in said
+    second = release.latest_version()
+    assert second is not None
+    root = release.folder(second)
+    changed = json.loads(store.read_bytes(f"{root}/changes.json"))
+    assert changed["parent"] == first
+    heard, reported = rows[-3]["clip_id"], rows[-1]["clip_id"]
+    assert changed["added"] == sorted({row["clip_id"] for row in rows} - {heard, reported})
+    assert len(changed["added"]) == 2
+    assert "arousal_mean" in changed["changed"][heard]
+    assert changed["removed"] == [reported]
+    removed = [json.loads(line) for line in store.read_bytes(f"{root}/removed.jsonl").splitlines()]
+    assert [(row["clip_id"], row["reason"]) for row in removed] == [(reported, "held: reported by annotators")]
+    assert release.verify(second)["samples"] == funnel.read()["funnel"]["released"]
+    assert store.exists(f"{root}/checks/index.html")
+
+
 def test_a_second_time_doubles_nothing(airflow: demo.Airflow, site: str) -> None:
     before, versions = funnel.read(), release.published_versions()
     demo.fill_inbox()
     demo.run_dags(airflow, site)
+    demo.run_second_night(airflow)
     assert funnel.read() == before
     assert release.published_versions() == versions
+
+
+def ask(airflow: demo.Airflow) -> tuple[str, str]:
+    """A run of publish_release that waits for approval: its id, and the path of what it asks."""
+    run_id = airflow.trigger("publish_release", approve=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        states = {task["task_id"]: task["state"] for task in airflow.tasks("publish_release", run_id)}
+        if states.get("ask_for_approval") == "awaiting_input":
+            # An answer before the scheduler has taken in that the worker is done is lost: it would be asked for anew.
+            time.sleep(5)
+            return run_id, f"dags/publish_release/dagRuns/{run_id}/taskInstances/ask_for_approval/-1/hitlDetails"
+        time.sleep(1)
+    raise AssertionError(states)
+
+
+def test_a_release_waits_for_approval_unseen_and_is_rejected_then_approved(airflow: demo.Airflow) -> None:
+    sql("update catalog.source set title = 'Renamed' where url like '%%zug.mp3'")
+    versions, latest = release.published_versions(), store.read_bytes(release.LATEST)
+    run_id, path = ask(airflow)
+    question = airflow.call("GET", path)
+    assert question["options"] == ["Approve", "Reject"]
+    assert f"Against {json.loads(latest)['version']}:" in question["body"]
+    assert "**Checks**: " in question["body"]
+    assert airflow.call("GET", "pools/default_pool")["occupied_slots"] == 0
+    airflow.call("PATCH", path, json={"chosen_options": ["Reject"], "params_input": {}})
+    assert airflow.wait_for("publish_release", run_id) == "success"
+    states = {task["task_id"]: task["state"] for task in airflow.tasks("publish_release", run_id)}
+    assert (states["build_shards"], states["promote"]) == ("skipped", "skipped")
+    assert (release.published_versions(), store.read_bytes(release.LATEST)) == (versions, latest)
+
+    run_id, path = ask(airflow)
+    airflow.call("PATCH", path, json={"chosen_options": ["Approve"], "params_input": {}})
+    assert airflow.wait_for("publish_release", run_id) == "success"
+    assert len(release.published_versions()) == len(versions) + 1
+    assert store.read_bytes(release.LATEST) != latest
 
 
 def test_a_failed_check_leaves_the_latest_release_and_says_what_failed(airflow: demo.Airflow) -> None:

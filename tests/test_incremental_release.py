@@ -27,7 +27,7 @@ def plain_card(version: str, root: str, described: dict[str, Any]) -> list[str]:
     return [f"{root}/README.md"]
 
 
-def no_checks(version: str) -> dict[str, int]:
+def no_checks(version: str, **_: Any) -> dict[str, int]:
     store.write_bytes(f"releases/{version}/checks/results.json", b"[]")
     return {}
 
@@ -227,10 +227,14 @@ def test_clips_whose_licence_forbids_copies_become_links(clip_ids: list[str]) ->
 
 @pytest.mark.parametrize(
     ("licence", "use"),
-    [("Creative Commons Attribution license (reuse allowed)", "audio"), ("unknown", "audio"), ("CC-BY-ND-4.0", "links"),
+    [("Creative Commons Attribution license (reuse allowed)", "audio"), ("CC-BY-ND-4.0", "links"), ("cc0-1.0", "audio"),
+     ("https://creativecommons.org/licenses/by/4.0/", "audio"), ("unknown", "links"), ("", "links"),
      ("Attribution-NoDerivs", "links"), ("Standard YouTube License", "links"), ("ALL RIGHTS RESERVED", "links")],
 )  # fmt: skip
-def test_the_first_pattern_that_fits_decides(licence: str, use: str) -> None:
+def test_audio_goes_out_only_under_a_licence_that_allows_it(
+    licence: str, use: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPEN_EMPATHIC_LICENCE_POLICY")
     assert settings.Settings().licence_use(licence) == use
     assert settings.Settings(licence_policy={"cc-by*": "audio"}).licence_use("unknown") == "nothing"
 

@@ -19,7 +19,7 @@ SCRIPT = settings.ROOT / "examples" / "stream_release.py"
 def folder(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A release of eight clips of one channel, two a shard."""
     monkeypatch.setattr(
-        checks, "check_release", lambda v: store.write_bytes(f"releases/{v}/checks/results.json", b"[]")
+        checks, "check_release", lambda v, **_: store.write_bytes(f"releases/{v}/checks/results.json", b"[]")
     )
     settings.configure(**{**pipeline.model_dump(), "shard_samples": 2})
     agreed([ready_clip("abcdefghijk", n * 1000, channel="One") for n in range(8)], arousal=7)

@@ -4,4 +4,4 @@ select
     speaker_group,
     split
 from {batch}
-where speaker_group in (select speaker_group from {batch} group by speaker_group having count(distinct split) > 1)
+where speaker_group in (select speaker_group from {batch} group by speaker_group having min(split) <> max(split))
