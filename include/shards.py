@@ -60,6 +60,28 @@ class _HashedStream(io.RawIOBase):
         return self._stream.write(content)
 
 
+class _HashedReader(io.RawIOBase):
+    """Hands on what is read of `stream`, hashing it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._stream.read(size)
+        self._hash.update(content)
+        return content
+
+    def sha256_of_all(self) -> str:
+        """SHA-256 of the stream in hex, what has not been read yet included."""
+        while self.read(store.CHUNK_BYTES):
+            pass
+        return self._hash.hexdigest()
+
+
 def encode_json(sample: dict[str, Any]) -> bytes:
     """A sample's JSON member: sorted keys, so that equal samples are equal bytes."""
     return json.dumps(sample, ensure_ascii=False, sort_keys=True, allow_nan=False).encode()
@@ -104,20 +126,27 @@ def read(stream: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
 def verify(
     stream: IO[bytes], name: str, *, n_samples: int, sha256: str, expected: dict[str, Any] | None = None
 ) -> None:
-    """Read a shard back with `webdataset`, hash it, and decode every clip. Raises Damaged.
+    """Read a shard back with `webdataset`, hash it, and decode every clip, a sample at a time. Raises Damaged.
 
     The hash finds any changed byte; reading and decoding prove that what was hashed was right when written. With
     `expected`, JSON objects by clip id, the shard holds these samples in this order.
     """
-    content = stream.read()
-    found_sha256 = hashlib.sha256(content).hexdigest()
-    if found_sha256 != sha256:
-        raise Damaged(f"{name}: its SHA-256 is {found_sha256}, the manifest says {sha256}")
+    hashed: Any = _HashedReader(stream)
+    fault: Exception | None = None
+    keys: list[str] = []
     try:
-        keys = [_verify_sample(sample, name, expected) for sample in read(io.BytesIO(content), name)]
+        keys += [_verify_sample(sample, name, expected) for sample in read(hashed, name)]
+    except Damaged as error:
+        fault = error
     except (ValueError, LookupError, TypeError, RuntimeError, tarfile.TarError) as error:
         # Whatever webdataset, json and soundfile raise at bytes that are not what they should be.
-        raise Damaged(f"{name}: {type(error).__name__}: {str(error)[:200]}") from error
+        fault = Damaged(f"{name}: {type(error).__name__}: {str(error)[:200]}")
+        fault.__cause__ = error
+    found_sha256 = hashed.sha256_of_all()
+    if found_sha256 != sha256:
+        raise Damaged(f"{name}: its SHA-256 is {found_sha256}, the manifest says {sha256}") from fault
+    if fault is not None:
+        raise fault
     if len(set(keys)) < len(keys):
         raise Damaged(f"{name}: {Counter(keys).most_common(1)[0][0]} stands in it twice")
     if len(keys) != n_samples:
