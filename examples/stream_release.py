@@ -106,7 +106,7 @@ def step(model: Model, bands: np.ndarray, target: float) -> float:
     inputs = np.append(np.clip((bands - mean) / (spread + 0.1), -3, 3), 1.0)
     weights = np.array(model["weights"])
     error = float(inputs @ weights - target)
-    weights -= 0.1 * error * inputs / (1 + inputs @ inputs)
+    weights -= 0.5 * error * inputs / (1 + inputs @ inputs)
     model.update(weights=weights.tolist(), mean=mean.tolist(), spread=spread.tolist())
     return error**2
 

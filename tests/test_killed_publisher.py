@@ -71,7 +71,19 @@ def clip_ids(request: pytest.FixtureRequest, pipeline: settings.Settings, monkey
 
 
 def files() -> Files:
-    return {path: store.read_bytes(path) for path in store.paths_below("releases")}
+    """What the store holds below `releases`; on S3 in few requests, side by side."""
+    file_system, root = store._resolve()
+    found = file_system.cat(file_system.find(f"{root}/releases"))
+    return {path.removeprefix(f"{root}/"): content for path, content in found.items() if not path.endswith(".part")}
+
+
+def remove_v2() -> None:
+    """Make it as it was before anybody began V2."""
+    file_system, root = store._resolve()
+    if store.exists(f"releases/{V2}"):
+        file_system.rm(f"{root}/releases/{V2}", recursive=True)
+    sql("delete from catalog.release where version = %s", V2)
+    release.promote(V1)
 
 
 # A process that builds
@@ -141,6 +153,7 @@ def changed(clip_ids: list[str]) -> None:
     agreed([ready_clip("bcdefghijkl", channel="One", duration_s=0.1)])
 
 
+@pytest.mark.timeout(900)
 def test_killed_at_any_point_it_is_resumed_to_the_same_bytes(clip_ids: list[str]) -> None:
     release.build(V1)
     changed(clip_ids)
@@ -153,18 +166,17 @@ def test_killed_at_any_point_it_is_resumed_to_the_same_bytes(clip_ids: list[str]
     rng = random.Random(6)
     n_killed = 0
     for _ in range(N_KILLS):
-        for path in store.paths_below(f"releases/{V2}"):
-            store.delete(path)
-        sql("delete from catalog.release where version = %s", V2)
-        release.promote(V1)
+        remove_v2()
         n_killed += Publisher().is_killed_after(rng.uniform(0, took_s))
-        for version in {release.latest_version(), *release.published_versions()}:
-            assert version in (V1, V2)
-            release.verify(version)
+        if V2 in release.published_versions():
+            release.verify(V2)
+        else:
+            assert release.latest_version() == V1
         release.build(V2)
         assert files() == whole
         assert sql("select state from catalog.release where version = %s", V2) == [{"state": "published"}]
     assert n_killed >= N_KILLS / 2
+    release.verify(V1)
 
 
 def test_two_at_once_on_one_catalog_make_one_release(clip_ids: list[str]) -> None:
