@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint bench constraints docs clean
+.PHONY: help setup demo up down test lint bench conformance constraints docs clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -20,6 +20,9 @@ setup: .venv/.installed  ## Create .venv and install the pinned packages
 
 bench: setup  ## Measure everything in benchmarks/ (minutes; on an idle machine)
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py) || exit 1; done
+
+conformance: setup  ## Let others' code read the latest release (installs torch in a venv of its own)
+	@$(BIN)/python -m local.conformance $(FOLDER)
 
 demo: setup  ## Run all four DAGs on the samples, through a real Airflow
 	@$(BIN)/python -m local.demo

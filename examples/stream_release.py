@@ -1,10 +1,11 @@
 """Stream a release with nothing but `webdataset` and its manifest, and learn something small from it.
 
     python examples/stream_release.py releases/2026.11.24                    # a folder
-    python examples/stream_release.py https://host/releases/2026.11.24       # HTTP
-    python examples/stream_release.py s3://bucket/releases/2026.11.24        # S3: through `aws s3 cp`
+    python examples/stream_release.py https://host/releases/2026.11.24       # HTTP, and S3 that anyone may read
+    python examples/stream_release.py s3://bucket/releases/2026.11.24        # S3, by addresses signed for an hour
 
-Needs `webdataset`, `numpy` and `soundfile`. RANK and WORLD_SIZE, as torchrun sets them, share the shards out.
+Needs `webdataset`, `numpy` and `soundfile`; for s3:// also `boto3`, which signs the addresses. RANK and WORLD_SIZE, as
+torchrun sets them, share the shards out. `--state FILE` keeps how far it came; killed, it goes on from there.
 """
 
 import argparse
@@ -12,13 +13,11 @@ import hashlib
 import io
 import json
 import os
-import shlex
 import time
 import urllib.request
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
-from subprocess import check_output
 from typing import Any
 
 import numpy as np
@@ -26,16 +25,27 @@ import soundfile
 import webdataset
 
 BANDS = 24
+SIGNED_S = 3600
+Model = dict[str, list[float]]
+
+
+def readable(address: str) -> str:
+    """A file's address as urllib and webdataset open it: s3:// is signed, with the usual AWS_* settings."""
+    if not address.startswith("s3://"):
+        return address
+    import boto3
+
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    client = boto3.client("s3", endpoint_url=os.environ.get("AWS_ENDPOINT_URL"))
+    return str(client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key}, SIGNED_S))
 
 
 def fetch(address: str) -> bytes:
     """The bytes of a file of a release."""
-    if address.startswith(("http://", "https://")):
-        with urllib.request.urlopen(address) as answer:
-            return bytes(answer.read())
-    if address.startswith("s3://"):
-        return check_output(["aws", "s3", "cp", address, "-"])
-    return Path(address).read_bytes()
+    if "://" not in address:
+        return Path(address).read_bytes()
+    with urllib.request.urlopen(readable(address)) as answer:
+        return bytes(answer.read())
 
 
 def read_manifest(root: str, sha256: str | None) -> dict[str, Any]:
@@ -55,30 +65,22 @@ def verify(root: str, manifest: dict[str, Any]) -> None:
             raise SystemExit(f"{shard['path']} is damaged: fetch it again")
 
 
-def stream_url(root: str, path: str) -> str:
-    """A shard's address as webdataset opens it."""
-    address = f"{root}/{path}"
-    return f"pipe:aws s3 cp {shlex.quote(address)} -" if address.startswith("s3://") else address
-
-
 def own_shards(root: str, split: dict[str, Any], rank: int, n_ranks: int) -> list[str]:
     """The shards of one rank: every n-th of the full ones, as many for each; of all if there is one rank."""
     if n_ranks == 1:
-        return [stream_url(root, shard["path"]) for shard in split["shards"]]
+        return [f"{root}/{shard['path']}" for shard in split["shards"]]
     full = split["full_shards"]
     if len(full) < n_ranks:
         raise SystemExit(f"{len(full)} full shards for {n_ranks} ranks: some would get nothing and the others hang")
-    return [stream_url(root, path) for path in full[: len(full) // n_ranks * n_ranks][rank::n_ranks]]
+    return [f"{root}/{path}" for path in full[: len(full) // n_ranks * n_ranks][rank::n_ranks]]
 
 
-def stream(urls: list[str], seed: int, n_skipped: int = 0) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+def stream(addresses: list[str], seed: int, n_skipped: int = 0) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
     """Samples of one epoch: log band energies of shape (BANDS,), and the label. The same seed is the same order."""
-    order = list(np.random.default_rng(seed).permutation(urls))
+    order = [readable(str(address)) for address in np.random.default_rng(seed).permutation(addresses)]
     # The list is one rank's share already: no splitter may divide it again.
-    dataset = webdataset.WebDataset(order, shardshuffle=False, nodesplitter=iter, seed=seed)
-    for n, sample in enumerate(dataset.shuffle(500, seed=seed)):
-        if n < n_skipped:
-            continue  # resumed: seen before
+    dataset = webdataset.WebDataset(order, shardshuffle=False, nodesplitter=iter, seed=seed).shuffle(500, seed=seed)
+    for sample in islice(dataset, n_skipped, None):  # resumed: the first were seen before, and are not decoded again
         pcm, _ = soundfile.read(io.BytesIO(sample["flac"]), dtype="float32")
         yield features(pcm), json.loads(sample["json"])
 
@@ -92,25 +94,51 @@ def features(pcm: np.ndarray) -> np.ndarray:
     return np.resize(np.log(energy + 1e-8), BANDS)
 
 
-def train(urls: list[str], n_epochs: int, samples_per_epoch: int | None) -> None:
-    """Fit arousal by a linear model, step by step, and print loss and speed of each epoch."""
-    weights, moments = np.zeros(BANDS + 1), None
-    for epoch in range(n_epochs):
-        losses, started_at = [], time.perf_counter()
-        for n, (x, label) in enumerate(stream(urls, seed=epoch)):
-            if n == samples_per_epoch:
-                break
-            if label["arousal_mean"] is None:
-                continue
-            moments = (x, np.ones(BANDS)) if moments is None else moments
-            mean, spread = moments
-            moments = (0.95 * mean + 0.05 * x, 0.95 * spread + 0.05 * np.abs(x - mean))
-            inputs = np.append(np.clip((x - mean) / (spread + 0.1), -3, 3), 1.0)
-            error = inputs @ weights - label["arousal_mean"]
-            weights -= 0.2 * error * inputs / (1 + inputs @ inputs)
-            losses.append(error**2)
-        rate = len(losses) / (time.perf_counter() - started_at)
-        print(f"epoch {epoch}: {len(losses)} samples, mean squared error {np.mean(losses):.2f}, {rate:.0f} samples/s")
+def new_model() -> Model:
+    """A linear model of the bands that knows nothing, and the bands' running mean and spread."""
+    return {"weights": [0.0] * (BANDS + 1), "mean": [], "spread": [1.0] * BANDS}
+
+
+def step(model: Model, bands: np.ndarray, target: float) -> float:
+    """Learn from one sample (normalised least mean squares); the squared error before."""
+    mean, spread = np.array(model["mean"] or bands), np.array(model["spread"])
+    mean, spread = 0.95 * mean + 0.05 * bands, 0.95 * spread + 0.05 * np.abs(bands - mean)
+    inputs = np.append(np.clip((bands - mean) / (spread + 0.1), -3, 3), 1.0)
+    weights = np.array(model["weights"])
+    error = float(inputs @ weights - target)
+    weights -= 0.5 * error * inputs / (1 + inputs @ inputs)
+    model.update(weights=weights.tolist(), mean=mean.tolist(), spread=spread.tolist())
+    return error**2
+
+
+def train(addresses: list[str], n_epochs: int, samples_per_epoch: int | None, state: Path | None, every: int) -> None:
+    """Fit arousal, step by step; print each epoch's loss, what guessing the mean would give, and the speed."""
+    done: dict[str, Any] = {"epoch": 0, "n_seen": 0, "losses": [], "targets": [], "model": new_model()}
+    if state and state.exists():
+        done = json.loads(state.read_text())
+    while done["epoch"] < n_epochs:
+        began, n_before = time.perf_counter(), done["n_seen"]
+        left = None if samples_per_epoch is None else samples_per_epoch - n_before
+        for bands, label in islice(stream(addresses, done["epoch"], n_before), left):
+            done["n_seen"] += 1
+            if label["arousal_mean"] is not None:
+                done["losses"].append(step(done["model"], bands, label["arousal_mean"]))
+                done["targets"].append(label["arousal_mean"])
+            if state and done["n_seen"] % every == 0:
+                save(state, done)
+        rate = (done["n_seen"] - n_before) / (time.perf_counter() - began)
+        print(f"epoch {done['epoch']}: {done['n_seen']} samples, mean squared error {np.mean(done['losses']):.2f} "
+              f"(the mean alone: {np.var(done['targets']):.2f}), {rate:.0f} samples/s", flush=True)  # fmt: skip
+        done.update(epoch=done["epoch"] + 1, n_seen=0, losses=[], targets=[])
+        if state:
+            save(state, done)
+
+
+def save(state: Path, done: dict[str, Any]) -> None:
+    """Replace the file at once: a killed run finds the one before."""
+    written = state.with_suffix(".part")
+    written.write_text(json.dumps(done))
+    written.replace(state)
 
 
 def main() -> None:
@@ -122,15 +150,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--samples-per-epoch", type=int, help="end each epoch after so many: the same for all ranks")
     parser.add_argument("--verify", action="store_true", help="hash every shard first")
+    parser.add_argument("--state", type=Path, help="keep here how far it came; there already: go on from it")
+    parser.add_argument("--save-every", type=int, default=100, help="samples")
     given = parser.parse_args()
     root = given.root.rstrip("/")
     manifest = read_manifest(root, given.manifest_sha256)
     if given.verify:
         verify(root, manifest)
     rank, n_ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    urls = own_shards(root, manifest["splits"][given.split], rank, n_ranks)
-    print(f"release {manifest['version']}, {given.split}: {len(urls)} shards for rank {rank} of {n_ranks}")
-    train(urls, given.epochs, given.samples_per_epoch)
+    addresses = own_shards(root, manifest["splits"][given.split], rank, n_ranks)
+    print(f"release {manifest['version']}, {given.split}: {len(addresses)} shards for rank {rank} of {n_ranks}")
+    train(addresses, given.epochs, given.samples_per_epoch, given.state, given.save_every)
 
 
 if __name__ == "__main__":

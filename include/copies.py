@@ -1,15 +1,13 @@
 """Releases wherever they lie: the store or a copy of it; and the proof that they are what their manifest says."""
 
-import hashlib
-import io
 import json
 import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import IO, Any
 
-from include import settings, shards
+from include import settings, shards, store
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +40,11 @@ class Folder:
         """The bytes of a file. Raises FileNotFoundError."""
         return bytes(self._file_system.cat_file(f"{self._root}/{path}"))
 
+    def open(self, path: str) -> IO[bytes]:
+        """A file as a stream. Raises FileNotFoundError."""
+        stream: IO[bytes] = self._file_system.open(f"{self._root}/{path}", "rb")
+        return stream
+
     def has(self, shard: dict[str, Any]) -> bool:
         """Whether there is a file of this `path` that has as many `bytes`."""
         try:
@@ -69,7 +72,8 @@ def verify(release: Folder) -> dict[str, int]:
     faults = [f"{path}: not in the manifest" for path in sorted(release.paths() - expected - {"manifest.json"})]
     for path, sha256 in files:
         try:
-            found = hashlib.sha256(release.read(path)).hexdigest()
+            with release.open(path) as stream:
+                found = store.sha256_of(stream)
         except FileNotFoundError:
             faults.append(f"{path}: missing")
         else:
@@ -93,9 +97,9 @@ def verify_shards(
     for shard in listed:
         expected = frozen(shard) if frozen is not None else None
         try:
-            stream = io.BytesIO(release.read(shard["path"]))
             wanted = {"n_samples": shard["n_samples"], "sha256": shard["sha256"]}
-            shards.verify(stream, shard["path"], **wanted, expected=expected)
+            with release.open(shard["path"]) as stream:
+                shards.verify(stream, shard["path"], **wanted, expected=expected)
         except FileNotFoundError:
             faults.append(f"{shard['path']}: missing")
         except shards.Damaged as error:

@@ -18,13 +18,14 @@ log = logging.getLogger(__name__)
 OVERHEAD_BYTES = 4096
 
 
-def plan(connection: "Connection[catalog.Row]", version: str, parent: str | None, *, is_compact: bool) -> None:
-    """Give each frozen clip of a release its shard and place; all from the beginning if `is_compact`."""
+def place(connection: "Connection[catalog.Row]", version: str, parent: str | None, *, is_compact: bool) -> None:
+    """Put each clip of table `frozen` into its shard and place; all from the beginning if `is_compact`."""
     current = settings.current()
     base = {"version": version, "parent": parent, "is_compact": is_compact}
     limits = {"shard_samples": current.shard_samples, "shard_bytes": current.shard_bytes}
     catalog.run(connection, "set_shard_capacity", **base, **limits, overhead_bytes=OVERHEAD_BYTES)
-    catalog.run(connection, "plan_release_shards", **base)
+    catalog.run(connection, "insert_release_clips", **base)
+    connection.execute("analyze catalog.release_clip")
 
 
 def has_moved(connection: "Connection[catalog.Row]", version: str, parent: str | None) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from include import card, catalog, checks, copies, layout, manifest, settings, shards, store, tables, vocabulary
+from include import card, catalog, checks, claims, copies, layout, manifest, settings, shards, store, tables, vocabulary
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -84,7 +84,7 @@ def freeze(version: str | None = None, *, is_compact: bool = False) -> dict[str,
     published under `version` is left alone (`is_changed` false); one that has a manifest but was never promoted goes
     through the steps again as it was frozen, to the same bytes.
 
-    Raises ReleaseError if `version` is none.
+    Raises ReleaseError if `version` is none, or if a publisher on another catalog makes it.
     """
     version = version or next_version()
     manifest_path = f"{folder(version)}/manifest.json"
@@ -98,11 +98,14 @@ def freeze(version: str | None = None, *, is_compact: bool = False) -> dict[str,
             return {**_figures(read_manifest(version)), "is_changed": is_unfinished}
         parent = catalog.row(connection, "select_parent_release", version=version) or {}
         figures = _freeze_rows(connection, version, parent.get("version"))
-        layout.plan(connection, version, parent.get("version"), is_compact=is_compact)
-        is_changed = figures["content_sha256"] != parent.get("content_sha256") or (
-            is_compact and layout.has_moved(connection, version, parent.get("version"))
-        )
-        if not is_changed:
+        is_changed = figures["content_sha256"] != parent.get("content_sha256")
+        if is_changed or is_compact:
+            catalog.run(connection, "insert_release_links", version=version)
+            layout.place(connection, version, parent.get("version"), is_compact=is_compact)
+            is_changed = is_changed or layout.has_moved(connection, version, parent.get("version"))
+        if is_changed:
+            _claim(connection, version)
+        else:
             connection.execute("delete from catalog.release where version = %s", [version])
             log.info("nothing has changed since release %s: no new release", parent["version"])
     log.info("release %s: %d clips, %.2f h frozen", version, figures["n_clips"], figures["duration_s"] / 3600)
@@ -115,23 +118,46 @@ def freeze(version: str | None = None, *, is_compact: bool = False) -> dict[str,
     }
 
 
+def _claim(connection: "Connection[catalog.Row]", version: str) -> None:
+    """Shut out publishers on other catalogs, and sweep what this one began earlier and never ended.
+
+    Raises ReleaseError if another was first.
+    """
+    try:
+        claims.take(connection, version)
+    except claims.Claimed as error:
+        raise ReleaseError(str(error)) from None
+    for given_up in claims.held(connection):
+        if _order(given_up) < _order(version):
+            if not store.exists(f"{folder(given_up)}/manifest.json"):
+                for path in store.paths_below(folder(given_up)):
+                    store.delete(path)
+                log.warning("release %s was begun and never ended: removed", given_up)
+                connection.execute("delete from catalog.release where version = %s", [given_up])
+            claims.drop(given_up)
+
+
 def _freeze_rows(connection: "Connection[catalog.Row]", version: str, parent: str | None) -> dict[str, Any]:
-    """Begin a release anew and take its rows; `n_clips`, `duration_s`, `content_sha256`."""
+    """Begin a release anew and take its rows into table `frozen`; `n_clips`, `duration_s`, `content_sha256`."""
     current = settings.current()
     vocabulary.save(connection)
     connection.execute("delete from catalog.release where version = %s", [version])
     base = {"version": version, "parent": parent, "vocabulary_version": vocabulary.load()[0]}
     catalog.run(connection, "insert_release", **base)
     licences = [r["licence"] for r in connection.execute("select distinct licence from catalog.source")]
+    # A million rows are sorted and joined here, by one publisher at a time.
+    connection.execute("set local work_mem = '128MB'")
+    catalog.run(connection, "create_frozen")
     catalog.run(
         connection,
         "freeze_release_clips",
-        version=version,
         min_raters=current.min_raters,
         min_people=card.MIN_GROUPS,
         linked_licences=[licence for licence in licences if current.licence_use(licence) == "links"],
         withheld_licences=[licence for licence in licences if current.licence_use(licence) == "nothing"],
     )
+    # Without figures on new rows the planner joins a million of them in nested loops.
+    connection.execute("analyze frozen")
     return catalog.row(connection, "sum_release", version=version) or {}
 
 
@@ -335,6 +361,7 @@ def promote(version: str) -> dict[str, Any]:
             raise ReleaseError(f"{error}: it may name another release than {version} now") from None
     with catalog.connect() as connection:
         catalog.run(connection, "publish_release", version=version, manifest_sha256=manifest_sha256)
+    claims.drop(version)
     log.info("releases/latest.json names %s: %d clips", version, promoted["n_clips"])
     return {**_figures(promoted), "manifest_sha256": manifest_sha256}
 

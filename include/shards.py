@@ -43,21 +43,26 @@ class Written:
     members: dict[str, dict[str, Member]] = field(default_factory=dict)
 
 
-class _HashedStream(io.RawIOBase):
-    """Passes bytes on to `stream`, hashing and counting them."""
+class _HashedReader(io.RawIOBase):
+    """Hands on what is read of `stream`, hashing it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self.hash = hashlib.sha256()
-        self.size_bytes = 0
+        self._hash = hashlib.sha256()
 
-    def writable(self) -> bool:
+    def readable(self) -> bool:
         return True
 
-    def write(self, content: Any) -> int:
-        self.hash.update(content)
-        self.size_bytes += len(content)
-        return self._stream.write(content)
+    def read(self, size: int = -1) -> bytes:
+        content = self._stream.read(size)
+        self._hash.update(content)
+        return content
+
+    def sha256_of_all(self) -> str:
+        """SHA-256 of the stream in hex, what has not been read yet included."""
+        while self.read(store.CHUNK_BYTES):
+            pass
+        return self._hash.hexdigest()
 
 
 def encode_json(sample: dict[str, Any]) -> bytes:
@@ -67,31 +72,37 @@ def encode_json(sample: dict[str, Any]) -> bytes:
 
 def write(path: str, samples: Iterable[tuple[str, bytes, dict[str, Any]]]) -> Written:
     """Write samples (clip id, FLAC, JSON object) as a shard at `path` in the store, whole or not at all."""
-    written = Written()
+    written, found = Written(), hashlib.sha256()
     with store.open_atomic(path) as stream:
-        hashed = _HashedStream(stream)
-        with tarfile.open(fileobj=hashed, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
-            for clip_id, flac, sample in samples:
-                content = {"flac": flac, "json": encode_json(sample)}
-                written.members[clip_id] = {
-                    kind: _add_member(tar, f"{clip_id}.{kind}", content[kind]) for kind in content
-                }
-        written.n_samples = len(written.members)
-        written.size_bytes = hashed.size_bytes
-        written.sha256 = hashed.hash.hexdigest()
+
+        def put(content: bytes) -> None:
+            found.update(content)
+            stream.write(content)
+            written.size_bytes += len(content)
+
+        for clip_id, flac, sample in samples:
+            written.members[clip_id] = {}
+            for kind, content in (("flac", flac), ("json", encode_json(sample))):
+                # Whole members at a time: tarfile's own stream writes, and would have hashed, 10 kB pieces.
+                put(_header(f"{clip_id}.{kind}", len(content)))
+                written.members[clip_id][kind] = Member(written.size_bytes, len(content))
+                put(content)
+                put(bytes(-len(content) % BLOCK_BYTES))
+        # Two empty blocks end an archive; it is a whole number of records long.
+        put(bytes(2 * BLOCK_BYTES + -(written.size_bytes + 2 * BLOCK_BYTES) % tarfile.RECORDSIZE))
+    written.n_samples = len(written.members)
+    written.sha256 = found.hexdigest()
     return written
 
 
-def _add_member(tar: tarfile.TarFile, name: str, content: bytes) -> Member:
-    """Append one file with fixed header fields; where it lies."""
+def _header(name: str, size_bytes: int) -> bytes:
+    """The header of one file, all fields but its name and size fixed."""
     header = tarfile.TarInfo(name)
-    header.size = len(content)
+    header.size = size_bytes
     # An integer: a float would give each member a PAX header, which makes every reader slower.
     header.mtime = 0
     header.mode = 0o444
-    tar.addfile(header, io.BytesIO(content))
-    padded_bytes = -(-len(content) // BLOCK_BYTES) * BLOCK_BYTES
-    return Member(tar.offset - padded_bytes, len(content))
+    return header.tobuf(tarfile.USTAR_FORMAT)
 
 
 def read(stream: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
@@ -104,20 +115,27 @@ def read(stream: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
 def verify(
     stream: IO[bytes], name: str, *, n_samples: int, sha256: str, expected: dict[str, Any] | None = None
 ) -> None:
-    """Read a shard back with `webdataset`, hash it, and decode every clip. Raises Damaged.
+    """Read a shard back with `webdataset`, hash it, and decode every clip, a sample at a time. Raises Damaged.
 
     The hash finds any changed byte; reading and decoding prove that what was hashed was right when written. With
     `expected`, JSON objects by clip id, the shard holds these samples in this order.
     """
-    content = stream.read()
-    found_sha256 = hashlib.sha256(content).hexdigest()
-    if found_sha256 != sha256:
-        raise Damaged(f"{name}: its SHA-256 is {found_sha256}, the manifest says {sha256}")
+    hashed: Any = _HashedReader(stream)
+    fault: Exception | None = None
+    keys: list[str] = []
     try:
-        keys = [_verify_sample(sample, name, expected) for sample in read(io.BytesIO(content), name)]
+        keys += [_verify_sample(sample, name, expected) for sample in read(hashed, name)]
+    except Damaged as error:
+        fault = error
     except (ValueError, LookupError, TypeError, RuntimeError, tarfile.TarError) as error:
         # Whatever webdataset, json and soundfile raise at bytes that are not what they should be.
-        raise Damaged(f"{name}: {type(error).__name__}: {str(error)[:200]}") from error
+        fault = Damaged(f"{name}: {type(error).__name__}: {str(error)[:200]}")
+        fault.__cause__ = error
+    found_sha256 = hashed.sha256_of_all()
+    if found_sha256 != sha256:
+        raise Damaged(f"{name}: its SHA-256 is {found_sha256}, the manifest says {sha256}") from fault
+    if fault is not None:
+        raise fault
     if len(set(keys)) < len(keys):
         raise Damaged(f"{name}: {Counter(keys).most_common(1)[0][0]} stands in it twice")
     if len(keys) != n_samples:

@@ -201,10 +201,15 @@ def delete(path: str) -> None:
 
 def sha256(path: str) -> str:
     """SHA-256 of the object's bytes, in hex. Raises FileNotFoundError."""
-    found = hashlib.sha256()
     with open_read(path) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            found.update(chunk)
+        return sha256_of(stream)
+
+
+def sha256_of(stream: IO[bytes]) -> str:
+    """SHA-256 of what is left in a stream, in hex."""
+    found = hashlib.sha256()
+    while chunk := stream.read(CHUNK_BYTES):
+        found.update(chunk)
     return found.hexdigest()
 
 

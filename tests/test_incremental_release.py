@@ -1,11 +1,8 @@
 import hashlib
 import json
-import multiprocessing
 import os
 import random
-import time
 from collections.abc import Iterator
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -333,20 +330,6 @@ def test_one_clip_is_a_release(pipeline: settings.Settings) -> None:
     assert release.verify(V1)["samples"] == 1
 
 
-def test_a_full_disk_leaves_the_latest_release(clip_ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    release.build(V1)
-    before = files()
-    agreed([ready_clip("bcdefghijkl", channel="One")])
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-        with pytest.raises(OSError, match="No space left"):
-            release.build(V2)
-    assert {path: content for path, content in files().items() if not path.startswith(f"releases/{V2}")} == before
-    assert not any(path.endswith(".part") for path in map(str, Path(store._resolve()[1]).rglob("*")))
-    release.build(V2)
-    assert release.verify(V2)["samples"] == 8
-
-
 def test_a_publisher_that_froze_anew_shuts_out_the_one_before(clip_ids: list[str]) -> None:
     release.freeze(V1)
     for batch in release.plan_shards(V1):
@@ -389,9 +372,6 @@ def test_every_damage_is_found(clip_ids: list[str]) -> None:
         release.verify(V1)
 
 
-# Killed
-
-
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Address of an S3 server with an empty bucket `empathic`."""
@@ -402,58 +382,6 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     httpx.post("http://{}:{}/moto-api/reset".format(*server.get_host_and_port()))  # it remembers others' buckets
     yield "http://{}:{}".format(*server.get_host_and_port())
     server.stop()
-
-
-def build_plainly(given: dict[str, Any], is_ready: Event) -> None:
-    """Build V2, with these settings and a plain card."""
-    settings.configure(**given)
-    card.write, checks.check_release = plain_card, no_checks  # type: ignore[assignment]
-    is_ready.set()
-    release.build(V2)
-
-
-def killed_after(delay_s: float) -> float:
-    """Build V2 in a process of its own and kill it after so long; how long it lived."""
-    # Not forked from here: threads that talk to S3 don't outlive a fork.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.test_incremental_release", "s3fs", "psycopg", "webdataset", "soundfile"])
-    is_ready = context.Event()
-    child = context.Process(target=build_plainly, args=(settings.current().model_dump(), is_ready))
-    child.start()
-    assert is_ready.wait(60)
-    started_at = time.monotonic()
-    child.join(delay_s)
-    child.kill()
-    child.join()
-    return time.monotonic() - started_at
-
-
-def kill_often(n_kills: int) -> None:
-    """Kill the publisher of V2 at points spread over its work: no reader sees half a release, the next run ends it."""
-    release.build(V1)
-    merge([annotation("youtube-abcdefghijk-0-500", "rater-0", arousal=9)])
-    agreed([ready_clip("bcdefghijkl", channel="One")])
-    took_s = killed_after(60)
-    assert release.latest_version() == V2
-    whole = files()
-    for n_done in range(n_kills):
-        for path in store.paths_below(f"releases/{V2}"):
-            store.delete(path)
-        sql("delete from catalog.release where version = %s", V2)
-        release.promote(V1)
-        killed_after(1.6 * took_s * n_done / n_kills)
-        latest = release.latest_version()
-        assert latest in (V1, V2)
-        for version in release.published_versions():
-            release.verify(version)
-        release.build(V2)
-        assert files() == whole
-        assert release.latest_version() == V2
-        assert sql("select state from catalog.release where version = %s", V2) == [{"state": "published"}]
-
-
-def test_a_publisher_killed_at_any_point_on_disk(clip_ids: list[str]) -> None:
-    kill_often(12)
 
 
 def test_s3_lets_one_of_two_writers_win(pipeline: settings.Settings, s3: str) -> None:

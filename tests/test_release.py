@@ -172,8 +172,24 @@ def test_a_failed_check_publishes_nothing(clip_ids: list[str], plain_card: None)
         release.build(V2)
     after = files()
     assert after.pop(f"releases/{V2}/checks/results.json")
+    assert after.pop(f"releases/claims/{V2}")
     assert after == before
     assert release.latest_version() == V1
+
+
+def test_what_was_begun_and_given_up_is_swept_by_the_next_version(clip_ids: list[str], quick: None) -> None:
+    release.build(V1)
+    merge([annotation(clip_ids[0], "rater-0", arousal=9)])
+    release.freeze(V2)
+    for batch in release.plan_shards(V2):
+        release.build_shards(V2, batch)
+    store.write_bytes("releases/claims/2026.01.01.1", b"of another catalog")
+    store.write_bytes("releases/2026.01.01.1/train/000000.tar", b"of another catalog")
+    assert release.published_versions() == [V1]
+    release.build(V3)
+    assert {path.split("/")[1] for path in files()} == {V1, V3, "2026.01.01.1", "claims", "latest.json"}
+    assert files("releases/claims") == {"releases/claims/2026.01.01.1": b"of another catalog"}
+    assert [row["version"] for row in sql("select version from catalog.release order by version")] == [V1, V3]
 
 
 def test_nothing_can_not_be_released(clip_ids: list[str], plain_card: None) -> None:

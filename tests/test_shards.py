@@ -2,6 +2,7 @@ import hashlib
 import io
 import json
 import tarfile
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,3 +160,37 @@ def test_a_missing_member_is_found(pipeline: settings.Settings, kept: str) -> No
     written = shards.Written(n_samples=1, sha256=hashlib.sha256(content.getvalue()).hexdigest())
     with pytest.raises(shards.Damaged, match=rf"{clip_id} has members \['{kept}'\]"):
         verify(content.getvalue(), written)
+
+
+def interleaved(samples: list[Sample]) -> bytes:
+    """A shard of all audio, then all JSON: what tools that sort by suffix make."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for kind in ("flac", "json"):
+            for clip_id, flac, said in samples:
+                member = flac if kind == "flac" else shards.encode_json(said)
+                header = tarfile.TarInfo(f"{clip_id}.{kind}")
+                header.size = len(member)
+                tar.addfile(header, io.BytesIO(member))
+    return content.getvalue()
+
+
+def test_interleaved_members_are_found_whatever_the_hash(pipeline: settings.Settings) -> None:
+    written, _ = write(SAMPLES)
+    damaged = interleaved(SAMPLES)
+    with pytest.raises(shards.Damaged, match="its SHA-256 is"):
+        verify(damaged, written)
+    written.sha256 = hashlib.sha256(damaged).hexdigest()
+    with pytest.raises(shards.Damaged, match=r"has members \['flac'\], not flac and json"):
+        verify(damaged, written)
+
+
+def test_a_shard_is_verified_a_sample_at_a_time(pipeline: settings.Settings) -> None:
+    samples = [sample(f"youtube-{n}-0-1000", 1.0) for n in range(60)]
+    written, content = write(samples)
+    stream = io.BytesIO(content)
+    tracemalloc.start()
+    shards.verify(stream, "000000.tar", n_samples=60, sha256=written.sha256)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < len(content) / 3

@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+import s3fs
 from moto.server import ThreadedMotoServer
 
 from include import settings, store
@@ -185,3 +186,20 @@ def test_what_another_process_wrote_to_s3_is_seen_at_once(s3: Any) -> None:
     assert store.size_bytes("releases/b") == 3
     s3.delete_object(Bucket="open-empathic", Key="data/releases/a")
     assert not store.exists("releases/a")
+
+
+def test_s3_copies_what_is_shared_itself(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.configure(store_url="s3://open-empathic/data")
+    store.write_bytes("releases/1/a.tar", b"shard")
+    asked: list[str] = []
+    call = s3fs.S3FileSystem._call_s3
+
+    async def noted(self: Any, method: str, *given: Any, **options: Any) -> Any:
+        asked.append(method)
+        return await call(self, method, *given, **options)
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", noted)
+    store.share("releases/1/a.tar", "releases/2/a.tar")
+    assert "copy_object" in asked
+    assert not {"get_object", "put_object", "upload_part"} & set(asked)
+    assert store.read_bytes("releases/2/a.tar") == b"shard"

@@ -1,45 +1,61 @@
--- Every vote that the release's labels rest on, as of the freeze; names become pseudonyms before they leave.
+-- Every vote that the release's labels rest on, as of the freeze, one JSON object each in the columns of
+-- votes.parquet; names become pseudonyms before they leave.
 -- What a vote says of the speaker is left out where the clip's label leaves it out or no label of the release says it;
 -- so is text with an e-mail address.
 with
-published as (
-    select clip_id, sample from catalog.release_clip where version = %(version)s
+published as materialized (
+    select
+        clip_id,
+        sample ->> 'perceived_age_group' as age_group,
+        sample ->> 'perceived_gender' as gender,
+        sample ->> 'perceived_accent' as accent
+    from catalog.release_clip
+    where version = %(version)s
     union all
-    select clip_id, sample from catalog.release_link where version = %(version)s
+    select
+        clip_id,
+        sample ->> 'perceived_age_group' as age_group,
+        sample ->> 'perceived_gender' as gender,
+        sample ->> 'perceived_accent' as accent
+    from catalog.release_link
+    where version = %(version)s
+),
+
+shown as materialized (
+    select
+        array_agg(distinct age_group) as age_groups,
+        array_agg(distinct gender) as genders,
+        array_agg(distinct accent) as accents
+    from published
 )
 
 select
-    annotation.clip_id,
-    annotation.annotator_id,
-    annotation.submitted_at,
-    annotation.time_spent_s,
-    annotation.emotions,
-    annotation.arousal,
-    annotation.valence,
-    case
-        when
-            published.sample ->> 'perceived_age_group' is not null
-            and annotation.age_group = any(array(select distinct p.sample ->> 'perceived_age_group' from published as p))
-            then annotation.age_group
-    end as perceived_age_group,
-    case
-        when
-            published.sample ->> 'perceived_gender' is not null
-            and annotation.gender = any(array(select distinct p.sample ->> 'perceived_gender' from published as p))
-            then annotation.gender
-    end as perceived_gender,
-    case
-        when
-            published.sample ->> 'perceived_accent' is not null
-            and annotation.accent = any(array(select distinct p.sample ->> 'perceived_accent' from published as p))
-            then annotation.accent
-    end as perceived_accent,
-    annotation.audio_quality,
-    annotation.background_sounds,
-    case when 'transcription' <> all(annotation.flagged_fields) then annotation.transcription end as transcription,
-    annotation.language,
-    annotation.vocabulary_version
+    json_build_object(
+        'clip_id', annotation.clip_id,
+        'annotator', annotation.annotator_id,
+        'submitted_at', annotation.submitted_at,
+        'time_spent_s', annotation.time_spent_s,
+        'emotions', annotation.emotions,
+        'arousal', annotation.arousal,
+        'valence', annotation.valence,
+        'perceived_age_group',
+        case
+            when published.age_group is not null and annotation.age_group = any(shown.age_groups)
+                then annotation.age_group
+        end,
+        'perceived_gender',
+        case when published.gender is not null and annotation.gender = any(shown.genders) then annotation.gender end,
+        'perceived_accent',
+        case when published.accent is not null and annotation.accent = any(shown.accents) then annotation.accent end,
+        'audio_quality', annotation.audio_quality,
+        'background_sounds', annotation.background_sounds,
+        'transcription',
+        case when 'transcription' <> all(annotation.flagged_fields) then annotation.transcription end,
+        'language', annotation.language,
+        'vocabulary_version', annotation.vocabulary_version
+    )::text as record
 from published
+cross join shown
 inner join catalog.release on release.version = %(version)s
 inner join lateral (
     select distinct on (a.annotator_id) a.*

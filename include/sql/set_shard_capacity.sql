@@ -10,12 +10,11 @@ set shard_capacity = (
                 1,
                 least(
                     %(shard_samples)s::bigint,
-                    floor(%(shard_bytes)s / (avg(clip.audio_bytes) + %(overhead_bytes)s))::bigint
+                    floor(%(shard_bytes)s / (avg(frozen.audio_bytes) + %(overhead_bytes)s))::bigint
                 )
             ) as capacity
-        from catalog.release_clip as frozen
-        inner join catalog.clip on frozen.clip_id = clip.clip_id
-        where frozen.version = %(version)s
+        from frozen
+        where not frozen.is_link
         group by frozen.split
     ) as needed
     left join (

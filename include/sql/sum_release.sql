@@ -14,15 +14,7 @@ set (n_clips, duration_s, content_sha256) = (
             ),
             'hex'
         )
-    from (
-        select clip_id, sample, sample_sha256, false as is_link
-        from catalog.release_clip
-        where release_clip.version = release.version
-        union all
-        select clip_id, sample, sample_sha256, true as is_link
-        from catalog.release_link
-        where release_link.version = release.version
-    ) as frozen
+    from frozen
 )
 where version = %(version)s
 returning n_clips, duration_s, content_sha256

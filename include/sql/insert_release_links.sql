@@ -1,0 +1,8 @@
+insert into catalog.release_link (version, clip_id, sample, sample_sha256)
+select
+    %(version)s,
+    clip_id,
+    sample,
+    sample_sha256
+from frozen
+where is_link
