@@ -218,13 +218,13 @@ class _Spool:
         self._detector = Detector(self._rate_hz)
         self._frame = round(FRAME_S * self._rate_hz)
         self._measured: list[tuple[Any, Any, Any, Any]] = []
-        self._n_to_skip = 0
 
     def take(self, stream: IO[bytes], unsaid_s: float) -> None:
         """Take all of it but the first `unsaid_s`. Raises Undecodable if it is longer than `max_source_s`."""
         max_source_s = settings.current().max_source_s
-        self._n_to_skip = round(unsaid_s * self._rate_hz)
         has_header = self._read_header(stream)
+        if has_header:
+            stream.read(4 * self._n_channels * round(unsaid_s * self._rate_hz))
         while has_header and self._read_block(stream):
             if self.n_samples > max_source_s * self._rate_hz:
                 raise Undecodable(f"too_large: longer than {max_source_s:g} s")
@@ -256,11 +256,9 @@ class _Spool:
 
         content = stream.read(4 * self._n_channels * BLOCK_S * self._rate_hz)
         n_samples = len(content) // (4 * self._n_channels)
-        if n_samples <= self._n_to_skip:
+        if n_samples == 0:
             return False
         channels = np.frombuffer(content, "<f4", n_samples * self._n_channels).reshape(n_samples, self._n_channels)
-        channels = channels[self._n_to_skip :]
-        n_samples, self._n_to_skip = len(channels), 0
         folded = _folded(channels, self._weights)
         if not np.isfinite(folded).all():  # a file of floats may hold anything
             channels = np.nan_to_num(channels, posinf=1, neginf=-1)

@@ -137,6 +137,19 @@ def test_a_file_that_is_not_quite_right_is_decoded_the_thorough_way(
     assert [folder.name for folder in path.parent.glob("decoded-*")] == [decoded.pcm_path.parent.name]
 
 
+@pytest.mark.parametrize("name", ["talk.aac", "talk.ts"])
+def test_what_is_left_out_at_the_beginning_leaves_no_hole_later(recording: Recording, name: str) -> None:
+    talk = chirp(25)
+    decoded = audio.decode(recording(name, 25, samples=talk, options=("-c:a", "aac")))
+    samples = decoded.read(0, 25_000)
+    lag = 5 * RATE_HZ
+    for start in (lag, 4 * lag):  # before and after the first block of 10 s
+        around = talk[start - 500 : start + lag // 2 + 500]
+        found = np.argmax(np.correlate(around, samples[start : start + lag // 2], "valid"))
+        assert abs(found - 500) <= 24  # 1 ms
+    assert 0 <= decoded.pcm_path.stat().st_size // 4 - decoded.n_samples < RATE_HZ // 100
+
+
 def test_two_decodings_give_the_same_bytes(recording: Recording) -> None:
     path = recording("talk.webm", 3)
     first, second = (audio.encode_flac(audio.to_pcm(samples_of(path), 3.0)) for _ in range(2))
