@@ -223,7 +223,7 @@ class _Spool:
         """Take all of it but the first `unsaid_s`. Raises Undecodable if it is longer than `max_source_s`."""
         max_source_s = settings.current().max_source_s
         has_header = self._read_header(stream)
-        if has_header:
+        if has_header:  # ahead of the blocks, each of which is a whole number of frames
             stream.read(4 * self._n_channels * round(unsaid_s * self._rate_hz))
         while has_header and self._read_block(stream):
             if self.n_samples > max_source_s * self._rate_hz:

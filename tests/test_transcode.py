@@ -590,7 +590,7 @@ def test_a_source_is_levelled_as_one(web: Web, recording: Recording) -> None:
     assert all(clip["measures"]["true_peak_dbtp"] <= -1 for clip in clips())
 
 
-RE_UPLOADS = {  # and what became of the original's 25 s
+RE_UPLOADS = {  # the file's name, and what ffmpeg is to do to the original's 32 s
     "later, quieter, at a lower rate": ("again.ogg", ("-ss", "3", "-af", "volume=-6dB", "-ar", "22050")),
     "a part of it": ("again.m4a", ("-ss", "9.37", "-t", "12", "-b:a", "48k")),
     "after an intro": ("again.mp3", ("-af", "adelay=7300:all=1", "-b:a", "64k")),
