@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from include import checks, release, settings, store, suites
+from include import checks, claims, release, settings, store, suites
 from tests.conftest import agreed, annotation, believe, merge, ready_clip, sql
 
 VERSION = "2026.01.01"
@@ -241,6 +241,7 @@ def test_drift_against_the_last_release_stops_it_unless_allowed(pipeline: settin
     release.freeze(VERSION)
     assert checks.check_release(VERSION)["failed"] == 0
     sql("update catalog.release set state = 'published' where version = %s", VERSION)
+    claims.drop(VERSION)
     merge(
         [
             annotation(clip_id, f"rater-{rater}", gender="female" if n < 40 else "male", arousal=n * (rater + 1) % 11)

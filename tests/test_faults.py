@@ -319,7 +319,7 @@ def test_each_input_of_a_faulty_site_is_accounted_for(web: Web, pipeline: settin
     for ids in transcode.plan_batches():
         done.update(transcode.transcode_batch(ids))
     downloads = n_by_end(made())
-    assert downloads["accepted"] == done["ready"] > 5
+    assert downloads["accepted"] == done["ready"] >= 5
     assert downloads["waiting"] == done["failed"] + done["failed_sources"] > 0
     assert sum(downloads.values()) >= n_sources - 1  # of one page a stretch past the end was asked, and no more
     assert done["busy_sources"] == done["waiting_sources"] == 0

@@ -32,7 +32,7 @@ def plain_card(version: str, root: str, described: dict[str, Any]) -> list[str]:
     return [f"{root}/README.md"]
 
 
-def no_checks(version: str) -> dict[str, int]:
+def no_checks(version: str, **_: Any) -> dict[str, int]:
     store.write_bytes(f"releases/{version}/checks/results.json", b"[]")
     return {}
 
