@@ -197,11 +197,11 @@ class Accepted:
     line: int
     annotation: Annotation
 
-    def record(self, file: str) -> list[object]:
+    def record(self, file: str) -> tuple[object, ...]:
         """The row as catalog.annotation takes it; its id is the hash of what was said."""
         said = self.annotation
         canonical = said.model_dump_json(exclude_defaults=True, exclude=_NOT_SAID)
-        return [
+        return (
             hashlib.sha256(canonical.encode()).hexdigest(),
             *_SAID(said),
             *map(_array, _LISTS(said)),
@@ -210,7 +210,7 @@ class Accepted:
             file,
             self.line,
             _array(self.flagged_fields()),
-        ]
+        )
 
     def flagged_fields(self) -> list[str]:
         """Text fields that hold what looks like an e-mail address or a phone number."""
