@@ -118,14 +118,17 @@ def _merge(
             merged.result()
         counts = result.counts
         counts["candidates"] += catalog.run(connection, "merge_staged_candidates")
+        connection.execute("analyze merged_annotation")
         state = catalog.row(connection, "count_merged_rows") or {}
         counts.update(state)
         if is_trial:
             connection.rollback()
         else:
             if counts["accepted"] >= BATCH_ROWS:
-                # Or the planner takes the table for as small as it was, and loops over what is now large.
-                connection.execute("analyze catalog.annotation, merged_annotation, touched_clip")
+                # Or the planner takes the tables for as small as they were, and loops over what is now large.
+                connection.execute("analyze touched_clip, fresh_annotator")
+                if catalog.row(connection, "select_outgrown_statistics", n_new=counts["accepted"]):
+                    connection.execute("analyze catalog.annotation")
             raters.renew(connection, "fresh_annotator")
             catalog.run(connection, "touch_recounted_clips")
             counts["labels"] = labels.renew(connection, "touched_clip")
