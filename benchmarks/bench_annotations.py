@@ -2,10 +2,10 @@
 
     python -m benchmarks.bench_annotations [FILE_ROWS] [CATALOG_ROWS]...
 
-Default 500,000 rows a file; 500,000 and 1,000,000 rows in the catalog, a few minutes on an idle machine. The goals are for
-`1000000 500000 1000000 2000000 5000000`. Makes a catalog of its own on the embedded server of the run
-folder, and leaves it there. CPU seconds are of this process and of the server's for it, without the server's parallel
-workers; they hardly hang on what else the machine does, as wall clock does.
+Default 500,000 rows a file; 500,000 and 1,000,000 rows in the catalog, a few minutes on an idle machine. The goals are
+for `1000000 500000 1000000 2000000 5000000`. Makes a catalog of its own on the embedded server of the run folder, and
+leaves it there. CPU seconds are of this process and of the server's for it, without the server's parallel workers; they
+hardly hang on what else the machine does, as wall clock does.
 """
 
 import multiprocessing
