@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from include import catalog, ids, labels, raters, readers, store, vocabulary
-from include.contract import COLUMNS, CUT_SHORT, Accepted, Rejected
+from include.contract import COLUMNS, CUT_SHORT, Accepted, Annotation, Rejected
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -39,6 +39,31 @@ class FileResult:
     file: str
     counts: Counter[str] = field(default_factory=Counter)
     rejected: list[Rejected] = field(default_factory=list)
+
+
+@dataclass
+class Batch:
+    """Rows that are merged at once.
+
+    Accepted ones are tuples of plain values by then: the garbage collector passes these over, where ten thousand
+    models took it as long as half the contract (https://docs.python.org/3/library/gc.html#gc.is_tracked).
+    """
+
+    accepted: list[tuple[object, ...]] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    places: dict[str, Annotation] = field(default_factory=dict)  # of clips that are named by address and times
+
+    def __len__(self) -> int:
+        return len(self.accepted) + len(self.rejected)
+
+    def add(self, row: Accepted | Rejected, file: str) -> None:
+        """Take in one row of a file."""
+        if isinstance(row, Rejected):
+            self.rejected.append(row)
+            return
+        self.accepted.append(row.record(file))
+        if row.annotation.url is not None:
+            self.places[row.annotation.clip_id] = row.annotation
 
 
 def check_file(path: Path, form: str = "auto", valence_scale: str | None = None) -> FileResult:
@@ -84,23 +109,26 @@ def _merge(
         connection.execute(catalog.statement("create_annotation_staging"))
         # While the server takes in a batch, the next is read and checked.
         with ThreadPoolExecutor(1) as merging:
-            merged = merging.submit(_merge_batch, connection, [], result)
-            for batch in _batches(readers.read(stream, file, form, valence_scale)):
-                if must_be_whole and any(isinstance(row, Rejected) and CUT_SHORT in row.reason for row in batch):
+            merged = merging.submit(_merge_batch, connection, Batch(), result)
+            for batch in _batches(readers.read(stream, file, form, valence_scale), file):
+                if must_be_whole and any(CUT_SHORT in row.reason for row in batch.rejected):
                     raise Unfinished(file)
                 merged.result()
                 merged = merging.submit(_merge_batch, connection, batch, result)
             merged.result()
         counts = result.counts
         counts["candidates"] += catalog.run(connection, "merge_staged_candidates")
+        connection.execute("analyze merged_annotation")
         state = catalog.row(connection, "count_merged_rows") or {}
         counts.update(state)
         if is_trial:
             connection.rollback()
         else:
             if counts["accepted"] >= BATCH_ROWS:
-                # Or the planner takes the table for as small as it was, and loops over what is now large.
-                connection.execute("analyze catalog.annotation, merged_annotation, touched_clip")
+                # Or the planner takes the tables for as small as they were, and loops over what is now large.
+                connection.execute("analyze touched_clip, fresh_annotator")
+                if catalog.row(connection, "select_outgrown_statistics", n_new=counts["accepted"]):
+                    connection.execute("analyze catalog.annotation")
             raters.renew(connection, "fresh_annotator")
             catalog.run(connection, "touch_recounted_clips")
             counts["labels"] = labels.renew(connection, "touched_clip")
@@ -109,37 +137,35 @@ def _merge(
     return result
 
 
-def _merge_batch(connection: "Connection[catalog.Row]", batch: list[Accepted | Rejected], result: FileResult) -> None:
-    accepted = [row for row in batch if isinstance(row, Accepted)]
-    rejected = [row for row in batch if isinstance(row, Rejected)]
-    n_new = _insert(connection, "annotation", COLUMNS, accepted, result.file)
-    _insert(connection, "reject", ["reject_id", "raw", "reason", "file", "line"], rejected, result.file)
-    places = {row.annotation.clip_id: row.annotation for row in accepted if row.annotation.url is not None}
+def _merge_batch(connection: "Connection[catalog.Row]", batch: Batch, result: FileResult) -> None:
+    n_new = _insert(connection, "annotation", COLUMNS, batch.accepted)
+    rejected = [row.record(result.file) for row in batch.rejected]
+    _insert(connection, "reject", ["reject_id", "raw", "reason", "file", "line"], rejected)
     catalog.copy_in(
         connection,
         "staged_candidate",
         ["clip_id", "source_id", "url", "start_ms", "end_ms"],
         (
             (clip_id, ids.source_id(said.url), said.url, round(said.start_s * 1000), round(said.end_s * 1000))
-            for clip_id, said in places.items()
+            for clip_id, said in batch.places.items()
             if said.url is not None and said.start_s is not None and said.end_s is not None
         ),
     )
-    result.rejected += rejected[: MAX_REASONS - len(result.rejected)]
+    result.rejected += batch.rejected[: MAX_REASONS - len(result.rejected)]
     result.counts["accepted"] += n_new
-    result.counts["repeated"] += len(accepted) - n_new
-    result.counts["rejected"] += len(rejected)
+    result.counts["repeated"] += len(batch.accepted) - n_new
+    result.counts["rejected"] += len(batch.rejected)
     log.info("%s: %s", result.file, dict(result.counts))
 
 
-def _batches(rows: Iterable[Accepted | Rejected]) -> Iterator[list[Accepted | Rejected]]:
-    batch = []
+def _batches(rows: Iterable[Accepted | Rejected], file: str) -> Iterator[Batch]:
+    batch = Batch()
     for row in rows:
-        batch.append(row)
+        batch.add(row, file)
         if len(batch) == BATCH_ROWS:
             yield batch
-            batch = []
-    if batch:
+            batch = Batch()
+    if len(batch):
         yield batch
 
 
@@ -147,15 +173,16 @@ def _insert(
     connection: "Connection[catalog.Row]",
     kind: Literal["annotation", "reject"],
     columns: list[str],
-    rows: Sequence[Accepted | Rejected],
-    file: str,
+    records: Sequence[Sequence[object]],
 ) -> int:
-    """COPY rows into their staging table and from there into the catalog; how many were new."""
+    """COPY records into their staging table and from there into the catalog; how many were new."""
     from psycopg import sql
 
+    if not records:
+        return 0
     staged = f"staged_{kind}"
     connection.execute(sql.SQL("truncate {}").format(sql.Identifier(staged)))
-    catalog.copy_in(connection, staged, columns, (row.record(file) for row in rows))
+    catalog.copy_in(connection, staged, columns, records)
     return catalog.run(connection, f"merge_staged_{kind}s")
 
 

@@ -1,7 +1,7 @@
 """Votes → labels: what all annotators together say of a clip.
 
-The arithmetic is `sql/renew_labels.sql`, run for the clips whose votes changed, or for all; transcriptions are
-voted on word by word in `transcripts.py`. docs/labels.md gives the formulas.
+The arithmetic is in `tally.py`, run for the clips whose votes changed, or for all; transcriptions are voted on word by
+word in `transcripts.py`. docs/labels.md gives the formulas.
 """
 
 import logging

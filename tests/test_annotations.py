@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from include import annotations, catalog, contract, funnel, labels, readers, settings, store
+from include import annotations, catalog, columns, contract, funnel, labels, readers, settings, store
 from tests.conftest import annotation, believe, jsonl, merge, ready_clip, sql
 
 CLIP, OTHER_CLIP = "youtube-abcdefghijk-0-10000", "youtube-bcdefghijkl-0-10000"
@@ -269,6 +269,41 @@ def test_rows_that_fill_several_batches_are_merged_alike(
     assert merge([*rows, "x", *rows, "x"]) == {
         "accepted": 5, "repeated": 5, "rejected": 2, "waiting": 5, "labels": 1
     }  # fmt: skip
+
+
+def test_a_few_clips_are_read_by_the_index_though_the_planner_takes_clips_for_fewer(
+    pipeline: settings.Settings,
+) -> None:
+    merge([annotation(f"youtube-abcdefghijk-{n}-9000", rater) for n in range(600) for rater in ("ada", "bo")])
+    with catalog.connect() as connection:
+        connection.execute("alter table catalog.annotation alter clip_id set (n_distinct = 20)")
+        connection.execute("analyze catalog.annotation")
+        connection.execute(
+            "create temporary table few on commit drop as"
+            " select distinct clip_id, 0 as batch from catalog.annotation where clip_id like '%-59_-9000'"
+        )
+        connection.execute("analyze few")
+        assert len(columns.read_clips(connection, "few", [0])) == 20
+        scans = "select seq_scan, idx_scan from pg_stat_xact_user_tables where relid = 'catalog.annotation'::regclass"
+        before = connection.execute(scans).fetchone()
+        assert len(columns.read_clips(connection, "few", [0])) == 20
+        after = connection.execute(scans).fetchone()
+    assert before is not None
+    assert after is not None
+    assert (after["seq_scan"] - before["seq_scan"], after["idx_scan"] - before["idx_scan"]) == (0, 10)
+
+
+def test_the_planner_learns_anew_only_once_a_fifth_is_new(
+    pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(annotations, "BATCH_ROWS", 1)
+    known = "select reltuples::integer as n from pg_class where oid = 'catalog.annotation'::regclass"
+    merge([annotation(CLIP, f"rater-{n}") for n in range(10)])
+    assert sql(known) == [{"n": 10}]
+    merge([annotation(CLIP, "ada")])
+    assert sql(known) == [{"n": 10}]
+    merge([annotation(CLIP, f"other-{n}") for n in range(2)])
+    assert sql(known) == [{"n": 13}]
 
 
 def test_a_later_row_supersedes_whichever_comes_first(pipeline: settings.Settings) -> None:

@@ -7,12 +7,11 @@ select
             select 1
             from catalog.annotation as later
             where
-                later.clip_id = annotation.clip_id
-                and later.annotator_id = annotation.annotator_id
-                and (later.submitted_at, later.annotation_id) > (annotation.submitted_at, annotation.annotation_id)
+                later.clip_id = merged.clip_id
+                and later.annotator_id = merged.annotator_id
+                and (later.submitted_at, later.annotation_id) > (merged.submitted_at, merged.annotation_id)
         )
     ) as superseded,
-    count(*) filter (where annotation.flagged_fields <> '{}') as flagged
-from merged_annotation
-inner join catalog.annotation using (annotation_id)
-left join catalog.clip on annotation.clip_id = clip.clip_id
+    count(*) filter (where merged.is_flagged) as flagged
+from merged_annotation as merged
+left join catalog.clip on merged.clip_id = clip.clip_id

@@ -1,4 +1,5 @@
 -- Staged rows that the catalog has not yet, their annotators first; what is new is remembered for the labels.
+-- By clip, as the index has them: the rows of a file then meet on few of its pages.
 with
 new_annotator as (
     insert into catalog.annotator (annotator_id)
@@ -8,10 +9,10 @@ new_annotator as (
 
 new_row as (
     insert into catalog.annotation
-    select distinct on (annotation_id) * from staged_annotation
-    order by annotation_id, file, line
-    on conflict (annotation_id) do nothing
-    returning annotation_id, clip_id, annotator_id
+    select distinct on (clip_id, annotator_id, submitted_at, annotation_id) * from staged_annotation
+    order by clip_id, annotator_id, submitted_at, annotation_id, file, line
+    on conflict (clip_id, annotator_id, submitted_at, annotation_id) do nothing
+    returning annotation_id, clip_id, annotator_id, submitted_at, flagged_fields <> '{}' as is_flagged
 ),
 
 touched as (
@@ -27,4 +28,10 @@ fresh as (
 )
 
 insert into merged_annotation
-select annotation_id from new_row
+select
+    annotation_id,
+    clip_id,
+    annotator_id,
+    submitted_at,
+    is_flagged
+from new_row

@@ -2,7 +2,7 @@
 -- Texts are parted by NUL, which none can hold, and the items of a list by the unit separator; no text is said as ''.
 select
     count(*) as n_rows,
-    string_agg(textsend(clip_id), '\x00') as clip_id,
+    string_agg(textsend(annotation.clip_id), '\x00') as clip_id,
     string_agg(textsend(annotator_id), '\x00') as annotator_id,
     string_agg(timestamptz_send(submitted_at), '') as submitted_at,
     -- Only orders what was said in one microsecond: 64 bits of the hash will do.
