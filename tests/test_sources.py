@@ -2,6 +2,10 @@
 
 import json
 import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +119,58 @@ def test_a_manifest_taken_in_again_changes_nothing_and_loses_no_row(tmp_path: Pa
     reasons = {row["url"]: row["message"] for row in sql("select url, message from catalog.address")}
     assert "over 30 s" in reasons["clips.csv, row 103: bbbbbbbbbbb,0,40"]
     assert "too few columns" in reasons["clips.csv, row 104: bbbbbbbbbbb"]
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_manifest_meets_another_run_that_puts_in_the_same(tmp_path: Path) -> None:
+    path = write_manifest(tmp_path / "clips.csv", "aaaaaaaaaaa,0,10", "aaaaaaaaaab,0,10", "aaaaaaaaaab,20,30")
+    waits = "select count(*) as n from pg_locks where not granted and locktype = 'transactionid'"
+    with catalog.connect() as other, ThreadPoolExecutor(1) as pool:
+        other.execute(
+            "insert into catalog.source (source_id, url, speaker_group) values ('youtube:aaaaaaaaaab', 'u', 'theirs')"
+        )
+        other.execute(
+            "insert into catalog.clip (clip_id, source_id, start_ms, end_ms)"
+            " values ('youtube-aaaaaaaaaab-0-10000', 'youtube:aaaaaaaaaab', 0, 10000)"
+        )
+        taken = pool.submit(clip_list.import_file, path)
+        until = time.monotonic() + 20
+        while sql(waits) == [{"n": 0}] and time.monotonic() < until:
+            time.sleep(0.02)
+        assert sql(waits) == [{"n": 1}]
+        other.commit()
+        assert taken.result() == {"manifest_rows": 3, "new_sources": 1, "new_clips": 2}
+    theirs = "select speaker_group, is_unread from catalog.source where source_id = 'youtube:aaaaaaaaaab'"
+    assert sql(theirs) == [{"speaker_group": "theirs", "is_unread": False}]
+    assert sql("select clip_id, has_unread_source from catalog.clip order by clip_id") == [
+        {"clip_id": "youtube-aaaaaaaaaaa-0-10000", "has_unread_source": True},
+        {"clip_id": "youtube-aaaaaaaaaab-0-10000", "has_unread_source": False},
+        {"clip_id": "youtube-aaaaaaaaaab-20000-30000", "has_unread_source": False},
+    ]
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_manifest_is_taken_in_by_a_role_that_may_not_skip_foreign_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_manifest(tmp_path / "clips.csv", "aaaaaaaaaaa,0,10")
+    sql("drop role if exists plain_loader")
+    sql("create role plain_loader")
+    sql("grant usage on schema catalog to plain_loader")
+    sql("grant all on all tables in schema catalog to plain_loader")
+    connect = catalog.connect
+
+    @contextmanager
+    def connect_plain() -> Iterator[Any]:
+        with connect() as connection:
+            connection.execute("set role plain_loader")
+            yield connection
+
+    with monkeypatch.context() as patched:
+        patched.setattr(catalog, "connect", connect_plain)
+        assert clip_list.import_file(path) == {"manifest_rows": 1, "new_sources": 1, "new_clips": 1}
+    sql("drop owned by plain_loader")
+    sql("drop role plain_loader")
 
 
 def fake_youtube(monkeypatch: pytest.MonkeyPatch, **of_each: Any) -> list[str]:
