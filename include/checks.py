@@ -25,6 +25,9 @@ MAX_EXAMPLES = 10
 TABLES = ("source", "clip", "annotation", "label", "release", "sum", "group_share", "agreement")
 # Rows are sorted and hashed by the million, by one process at a time.
 WORK_MEM = "256MB"
+# What the planner can't know: indexes are read in their order, and to read a row's JSON costs far more than to hand the
+# row from one worker to another. https://www.postgresql.org/docs/current/runtime-config-query.html
+PLANNER = {"random_page_cost": "1.1", "parallel_tuple_cost": "0.01"}
 
 
 class CheckFailed(Exception):
@@ -84,7 +87,8 @@ def _checking(version: str) -> Iterator[None]:
 
 def _make_tables(connection: "Connection[catalog.Row]", version: str) -> None:
     release = connection.execute("select parent from catalog.release where version = %s", [version]).fetchone() or {}
-    connection.execute(f"set local work_mem = '{WORK_MEM}'")
+    for name, value in {"work_mem": WORK_MEM, **PLANNER}.items():
+        connection.execute(f"set local {name} = '{value}'")
     # One that is left of a run that was killed.
     connection.execute("drop schema if exists checking cascade")
     connection.execute("create schema checking")

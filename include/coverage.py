@@ -23,7 +23,7 @@ def share_out(entries: Sequence[Search | Listing], quotas: Quotas, budget: int) 
     equal shares. No entry gets more than its `limit`.
     """
     wanted = {(name, value): n for name, values in quotas.model_dump().items() for value, n in values.items()}
-    have, in_pipeline = _read() if wanted else (Counter[Group](), Counter[Group]())
+    have, in_pipeline = read() if wanted else (Counter[Group](), Counter[Group]())
     given = [0] * len(entries)
     share: Counter[Group] = Counter()
 
@@ -48,15 +48,16 @@ def _groups(entry: Search | Listing) -> list[Group]:
     return [(dimension, value) for dimension, values in entry.aim.items() for value in values]
 
 
-def _read() -> tuple["Counter[Group]", "Counter[Group]"]:
-    """Clips that are labelled, and clips on their way, by group."""
+def read() -> tuple["Counter[Group]", "Counter[Group]"]:
+    """Clips that are labelled, and clips on their way, by group; none where there are none."""
     have: Counter[Group] = Counter()
     in_pipeline: Counter[Group] = Counter()
     with catalog.connect() as connection:
+        connection.execute("set local work_mem = '64MB'")  # labels and sources are hashed by the million
         for row in catalog.rows(connection, "read_coverage"):
             group = (row["dimension"], row["value"])
             have[group], in_pipeline[group] = row["have"], row["in_pipeline"]
-    return have, in_pipeline
+    return +have, +in_pipeline
 
 
 def log_table(

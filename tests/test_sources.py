@@ -2,6 +2,11 @@
 
 import json
 import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +120,58 @@ def test_a_manifest_taken_in_again_changes_nothing_and_loses_no_row(tmp_path: Pa
     reasons = {row["url"]: row["message"] for row in sql("select url, message from catalog.address")}
     assert "over 30 s" in reasons["clips.csv, row 103: bbbbbbbbbbb,0,40"]
     assert "too few columns" in reasons["clips.csv, row 104: bbbbbbbbbbb"]
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_manifest_meets_another_run_that_puts_in_the_same(tmp_path: Path) -> None:
+    path = write_manifest(tmp_path / "clips.csv", "aaaaaaaaaaa,0,10", "aaaaaaaaaab,0,10", "aaaaaaaaaab,20,30")
+    waits = "select count(*) as n from pg_locks where not granted and locktype = 'transactionid'"
+    with catalog.connect() as other, ThreadPoolExecutor(1) as pool:
+        other.execute(
+            "insert into catalog.source (source_id, url, speaker_group) values ('youtube:aaaaaaaaaab', 'u', 'theirs')"
+        )
+        other.execute(
+            "insert into catalog.clip (clip_id, source_id, start_ms, end_ms)"
+            " values ('youtube-aaaaaaaaaab-0-10000', 'youtube:aaaaaaaaaab', 0, 10000)"
+        )
+        taken = pool.submit(clip_list.import_file, path)
+        until = time.monotonic() + 20
+        while sql(waits) == [{"n": 0}] and time.monotonic() < until:
+            time.sleep(0.02)
+        assert sql(waits) == [{"n": 1}]
+        other.commit()
+        assert taken.result() == {"manifest_rows": 3, "new_sources": 1, "new_clips": 2}
+    theirs = "select speaker_group, is_unread from catalog.source where source_id = 'youtube:aaaaaaaaaab'"
+    assert sql(theirs) == [{"speaker_group": "theirs", "is_unread": False}]
+    assert sql("select clip_id, has_unread_source from catalog.clip order by clip_id") == [
+        {"clip_id": "youtube-aaaaaaaaaaa-0-10000", "has_unread_source": True},
+        {"clip_id": "youtube-aaaaaaaaaab-0-10000", "has_unread_source": False},
+        {"clip_id": "youtube-aaaaaaaaaab-20000-30000", "has_unread_source": False},
+    ]
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_manifest_is_taken_in_by_a_role_that_may_not_skip_foreign_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_manifest(tmp_path / "clips.csv", "aaaaaaaaaaa,0,10")
+    sql("drop role if exists plain_loader")
+    sql("create role plain_loader")
+    sql("grant usage on schema catalog to plain_loader")
+    sql("grant all on all tables in schema catalog to plain_loader")
+    connect = catalog.connect
+
+    @contextmanager
+    def connect_plain() -> Iterator[Any]:
+        with connect() as connection:
+            connection.execute("set role plain_loader")
+            yield connection
+
+    with monkeypatch.context() as patched:
+        patched.setattr(catalog, "connect", connect_plain)
+        assert clip_list.import_file(path) == {"manifest_rows": 1, "new_sources": 1, "new_clips": 1}
+    sql("drop owned by plain_loader")
+    sql("drop role plain_loader")
 
 
 def fake_youtube(monkeypatch: pytest.MonkeyPatch, **of_each: Any) -> list[str]:
@@ -248,6 +305,57 @@ def test_the_budget_goes_where_most_is_lacking(configured: Path, caplog: pytest.
         (["ytsearch400:three"], 1),
     ]
     assert plan[1]["aim"] == {"family": ["sarcasm"]}
+
+
+SCATTERED = [
+    """
+insert into catalog.source (source_id, url, speaker_group, aim, is_to_cut, retry_at)
+select 'bench:' || n, 'https://bench.example/' || n, 'g',
+    case n % 3 when 0 then '{}' when 1 then '{"language": ["de"]}' else '{"family": ["neutral", "sarcasm"]}' end::jsonb,
+    n % 5 = 0, case when n % 10 = 0 then now() end
+from generate_series(1, 120) as n""",
+    """
+insert into catalog.clip (clip_id, source_id, start_ms, end_ms, state, reason, retry_at, audio_sha256, duration_s)
+select 'bench-' || n, 'bench:' || n * 7 % 90 + 1, 0, 9000,
+    (array['candidate', 'ready', 'ready', 'failed', 'rejected', 'blocked', 'gone', 'ready'])[1 + n % 8], 'r', now(),
+    repeat('0', 64), 9
+from generate_series(1, 300) as n""",
+    """
+insert into catalog.label (clip_id, n_raters, emotion_votes, word_votes, emotion_soft, emotion_hard, emotion_plurality,
+    has_agreement, arousal_n, valence_n, background_sounds, is_held, vocabulary_version, language, perceived_gender,
+    perceived_age_group)
+select 'bench-' || n * 3, n % 4, '{}', '{}', '{}', '{}',
+    (array['{neutral}', '{sarcasm,neutral}', '{}'])[1 + n % 3]::text[], true, 0, 0, '{}', false, 'v',
+    case when n % 2 = 0 then 'de' end, case when n % 5 = 0 then 'female' end, case when n % 7 > 0 then '20-39' end
+from generate_series(1, 150) as n""",
+]
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_coverage_is_what_one_counts_by_hand() -> None:
+    with catalog.connect() as connection:
+        for statement in SCATTERED:
+            connection.execute(statement)
+    labels = {r["clip_id"]: r for r in sql("select * from catalog.label where n_raters > 0")}
+    aims = {r["source_id"]: r["aim"] for r in sql("select source_id, aim from catalog.source")}
+    clips = sql("select clip_id, source_id, state from catalog.clip")
+    have: Counter[tuple[str, str]] = Counter()
+    on_their_way: list[str] = []
+    for clip in clips:
+        label = labels.get(clip["clip_id"])
+        if clip["state"] == "ready" and label:
+            said = {"language": "language", "gender": "perceived_gender", "age_group": "perceived_age_group"}
+            have.update((name, label[column]) for name, column in said.items() if label[column])
+            have.update(("family", value) for value in label["emotion_plurality"])
+        elif clip["state"] in ("ready", "candidate", "failed"):
+            on_their_way.append(clip["source_id"])
+    cut = {clip["source_id"] for clip in clips}
+    to_cut = sql("select source_id from catalog.source where is_to_cut")
+    on_their_way += [row["source_id"] for row in to_cut if row["source_id"] not in cut]
+    aimed_at = [(name, value) for one in on_their_way for name, values in aims[one].items() for value in values]
+    assert coverage.read() == (have, Counter(aimed_at))
+    assert len(have) == 5
+    assert len(set(aimed_at)) == 3
 
 
 def rss(*urls: str) -> str:

@@ -4,10 +4,10 @@ create unlogged table checking.label as
 with
 spoken as (
     select
-        pair.clip_id,
-        count(*) as n_annotators
-    from (select clip_id, annotator_id from catalog.annotation group by clip_id, annotator_id) as pair
-    group by pair.clip_id
+        clip_id,
+        count(distinct annotator_id) as n_annotators
+    from catalog.annotation
+    group by clip_id
 ),
 
 doubtful as (

@@ -1,4 +1,4 @@
--- A manifest's clips. Those of a source that is known to give none end as it did.
+-- A manifest's clips. Those of a source that is known to give none end as it did. In the order of the index.
 insert into catalog.clip (clip_id, source_id, start_ms, end_ms, hint, has_unread_source, state, reason)
 select
     named.clip_id,
@@ -11,15 +11,14 @@ select
     source.refusal
 from (
     select
-        'youtube-' || video_id || '-' || start_ms || '-' || end_ms as clip_id,
-        'youtube:' || video_id as source_id,
+        clip_id,
+        source_id,
         start_ms,
         end_ms,
         nullif(min(hint), '') as hint
     from manifest_row
-    group by video_id, start_ms, end_ms
+    group by clip_id, source_id, start_ms, end_ms
 ) as named
 inner join catalog.source using (source_id)
 where not exists (select 1 from catalog.clip where clip.clip_id = named.clip_id)
-order by named.clip_id
-on conflict (clip_id) do nothing
+order by named.clip_id collate "C"

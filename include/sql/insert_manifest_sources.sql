@@ -2,11 +2,10 @@
 -- is then written from left to right.
 insert into catalog.source (source_id, url, speaker_group, is_unread)
 select
-    'youtube:' || video_id,
-    'https://www.youtube.com/watch?v=' || video_id,
-    'youtube:' || video_id,
+    named.source_id,
+    'https://www.youtube.com/watch?v=' || named.video_id,
+    named.source_id,
     true
-from (select distinct video_id from manifest_row) as named
-where not exists (select 1 from catalog.source where source.source_id = 'youtube:' || named.video_id)
-order by 1
-on conflict (source_id) do nothing
+from (select distinct source_id, video_id from manifest_row) as named
+where not exists (select 1 from catalog.source where source.source_id = named.source_id)
+order by named.source_id collate "C"

@@ -1,41 +1,45 @@
 -- Clips by group: labelled ones, and those in the pipeline whose source was sought for the group. A source that is
 -- yet to be cut counts as one. Only ready clips with a rater have a label that counts. Millions of rows are first
--- counted by what is the same in them, of which there is little, and taken apart after that.
+-- counted by what is the same in them, of which there is little, and taken apart after that; in one pass over clips,
+-- labels and sources, which Postgres shares among its workers.
 with
-labelled as (
+counted as (
     select
         label.emotion_plurality,
         label.language,
         label.perceived_gender as gender,
         label.perceived_age_group as age_group,
+        source.aim,
         count(*) as n_clips
-    from catalog.label
-    inner join catalog.clip using (clip_id)
-    where label.n_raters > 0 and clip.state = 'ready'
-    group by label.emotion_plurality, label.language, label.perceived_gender, label.perceived_age_group
+    from catalog.clip
+    left join catalog.label on clip.clip_id = label.clip_id and label.n_raters > 0 and clip.state = 'ready'
+    left join catalog.source on clip.source_id = source.source_id and source.aim <> '{}' and label.clip_id is null
+    where
+        clip.state in ('candidate', 'failed', 'ready')
+        and (label.clip_id is not null or source.source_id is not null)
+    group by label.emotion_plurality, label.language, label.perceived_gender, label.perceived_age_group, source.aim
 ),
+
+labelled as (select * from counted where aim is null),
 
 sought as (
     select
-        source.aim,
-        count(*) as n_clips
-    from catalog.source
-    inner join catalog.clip using (source_id)
-    left join catalog.label on label.clip_id = clip.clip_id and label.n_raters > 0
-    where
-        source.aim <> '{}'
-        and (clip.state in ('candidate', 'failed') or (clip.state = 'ready' and label.clip_id is null))
-    group by source.aim
+        aim,
+        n_clips
+    from counted
+    where aim is not null
     union all
     select
-        source.aim,
+        to_cut.aim,
         count(*)
-    from catalog.source
-    where
-        source.aim <> '{}'
-        and source.is_to_cut
-        and not exists (select 1 from catalog.clip where clip.source_id = source.source_id)
-    group by source.aim
+    from (
+        -- One for each of the two indexes.
+        select source_id, aim from catalog.source where is_to_cut and retry_at is null
+        union all
+        select source_id, aim from catalog.source where is_to_cut and retry_at is not null
+    ) as to_cut
+    where to_cut.aim <> '{}' and not exists (select 1 from catalog.clip where clip.source_id = to_cut.source_id)
+    group by to_cut.aim
 ),
 
 have as (
