@@ -7,6 +7,7 @@ import json
 import mimetypes
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -84,6 +85,54 @@ def tones_are_taken(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch
     settings.configure(**pipeline.model_dump() | limits)
     for name, limit in limits.items():
         monkeypatch.setenv(f"OPEN_EMPATHIC_{name.upper()}", str(limit))
+
+
+@pytest.fixture(scope="session")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of an Airflow with an empty SQLite of its own, whose bundle is the repository."""
+    bundle = {
+        "name": "open-empathic",
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(settings.ROOT)},
+    }
+    environment = settings.process_environment(
+        AIRFLOW_HOME=str(tmp_path_factory.mktemp("airflow")),
+        PYTHONPATH=str(settings.ROOT),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__CORE__UNIT_TEST_MODE="False",
+        AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST=json.dumps([bundle]),
+    )
+    _airflow(environment, "db", "migrate")
+    return environment
+
+
+@pytest.fixture
+def run_dag(airflow_home: dict[str, str], pipeline: settings.Settings) -> Callable[..., str]:
+    """Run a DAG's own tasks, without a scheduler, on the test's catalog and store; the log of a run that ended well.
+
+    `run_dag("dag_id", {"param": value}, VARIABLE="of the environment")`.
+    """
+
+    def run(dag_id: str, params: dict[str, Any], **variables: str) -> str:
+        environment = {
+            **airflow_home,
+            "OPEN_EMPATHIC_RUN": str(pipeline.run),
+            "OPEN_EMPATHIC_CATALOG_URL": str(pipeline.catalog_url),
+            "OPEN_EMPATHIC_STORE_URL": pipeline.store_url,
+            **variables,
+        }
+        log = _airflow(environment, "dags", "test", dag_id, "--conf", json.dumps(params))
+        assert "state=success" in log or "state:success" in log, log[-4000:]
+        return log
+
+    return run
+
+
+def _airflow(environment: dict[str, str], *arguments: str) -> str:
+    command = [Path(sys.executable).with_name("airflow"), *arguments]
+    done = subprocess.run(command, env=environment, cwd=settings.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return done.stdout + done.stderr
 
 
 def sql(statement: str, *parameters: object) -> list[dict[str, Any]]:
