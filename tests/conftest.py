@@ -24,7 +24,7 @@ import psycopg
 import pytest
 import soundfile
 
-from include import annotations, catalog, raters, settings, store
+from include import annotations, card, catalog, checks, raters, release, settings, store
 from local.serve import serving
 
 RATE_HZ = 24_000
@@ -308,3 +308,37 @@ def believe(annotator_id: str, *, weight: float | None = None, state: str | None
     """Decide, above any evidence, how much an annotator's votes weigh or what state they are in."""
     sql("insert into catalog.annotator (annotator_id) values (%s) on conflict do nothing", annotator_id)
     assert raters.overrule(annotator_id, state, weight, "a test")
+
+
+def plain_card(version: str, root: str, manifest: dict[str, Any]) -> list[str]:
+    """A card of one line, for tests of other things."""
+    store.write_bytes(f"{root}/README.md", version.encode())
+    return [f"{root}/README.md"]
+
+
+def no_checks(version: str, **_: Any) -> dict[str, int]:
+    """A release's checks that find nothing: the real ones take seconds."""
+    store.write_bytes(f"releases/{version}/checks/results.json", b"[]")
+    return {}
+
+
+@pytest.fixture
+def has_plain_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card, "write", plain_card)
+
+
+@pytest.fixture
+def quick(has_plain_card: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain card and no Great Expectations."""
+    monkeypatch.setattr(checks, "check_release", no_checks)
+
+
+def publish_unchecked(version: str) -> dict[str, Any]:
+    """Build and promote a release without its checks; its manifest."""
+    release.freeze(version)
+    for batch in release.plan_shards(version):
+        release.build_shards(version, batch)
+    no_checks(version)
+    release.write_manifest(version)
+    release.promote(version)
+    return release.read_manifest(version)
