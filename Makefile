@@ -42,9 +42,9 @@ lint: setup  ## Check style and types
 constraints: setup  ## Resolve constraints.txt again after a change of requirements
 	UV_CUSTOM_COMPILE_COMMAND="make constraints" PATH="$(CURDIR)/$(BIN):$$PATH" uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-emit-index-url --no-emit-find-links requirements.txt requirements-dev.txt requirements-image.txt -o constraints.txt
 
-docs: setup  ## Write the DAG reference and the annotation schema again from the code
+docs: setup  ## Write the DAG reference and the JSON Schemas again from the code
 	@AIRFLOW_HOME="$(CURDIR)/.run/airflow" $(BIN)/python -m local.dag_reference
-	@$(BIN)/python -m local.annotation_schema
+	@$(BIN)/python -m local.schemas
 
 clean: down  ## Remove all run-time state
 	rm -rf "$${OPEN_EMPATHIC_RUN:-.run}"

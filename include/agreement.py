@@ -12,14 +12,13 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from include import catalog
+from include.contract import AGE_GROUPS, QUALITIES
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
-QUALITIES = ("unusable", "poor", "average", "good", "excellent")
-AGE_GROUPS = ("0-3", "4-7", "8-12", "13-19", "20-39", "40-59", "60-79", "80-100")
 LEVELS = {
     "emotions": "nominal",
     "arousal": "interval",

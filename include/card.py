@@ -196,7 +196,7 @@ def _people_plot(rows: list[catalog.Row]) -> bytes:
     """The plot of perceived accent, gender and age group, in the form's order."""
     orders = {
         "gender": _in_order(get_args(contract.Gender), (row["gender"] for row in rows)),
-        "age_group": _in_order(get_args(contract.AgeGroup), (row["age_group"] for row in rows)),
+        "age_group": _in_order(contract.AGE_GROUPS, (row["age_group"] for row in rows)),
         "accent": _in_order(get_args(contract.Accent), (row["accent"] for row in rows)),
     }
     # Whose gender was not said has a panel only where there is such a clip; the form's own answers always have one.
@@ -239,7 +239,7 @@ def _people(rows: list[catalog.Row]) -> dict[str, Any]:
         said = {"gender": row["perceived_gender"], "age_group": row["perceived_age_group"]}
         counts[row["counted_by"]][said.get(row["counted_by"], tuple(said.values()))] = row
     genders = _in_order(get_args(contract.Gender), counts["gender"])
-    ages = _in_order(get_args(contract.AgeGroup), counts["age_group"])
+    ages = _in_order(contract.AGE_GROUPS, counts["age_group"])
     missing = [f"{age} years" for age in ages if age and _is_small(counts["age_group"].get(age))]
     missing += [gender for gender in genders if gender and _is_small(counts["gender"].get(gender))]
     return {

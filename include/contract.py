@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -97,6 +97,9 @@ Report = Literal[
     "copyright", "other",
 ]  # fmt: skip
 
+AGE_GROUPS: tuple[str, ...] = get_args(AgeGroup)
+# From the worst to the best.
+QUALITIES: tuple[str, ...] = get_args(AudioQuality)
 
 _PLACE = {"url", "start_s", "end_s"}
 

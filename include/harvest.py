@@ -15,7 +15,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from include import catalog, ids, ledger, politeness, selection, settings, sources, suggestions, ytdlp
+from include import catalog, ids, ledger, personal, politeness, selection, settings, sources, suggestions, ytdlp
 from include.faults import Fault
 from include.sources import Filters
 
@@ -257,10 +257,12 @@ def _source_row(info: dict[str, Any], named: catalog.Row | None = None) -> catal
     extractor = str(info.get("extractor_key") or "generic")
     source_id = named["source_id"] if named else ids.source_id(url, extractor, str(info.get("id") or ""))
     channel = _first_text(info, "channel_id", "uploader_id", "channel", "uploader")
+    title = _first_text(info, "title")
     return {
         "source_id": source_id,
         "url": url,
-        "title": _first_text(info, "title"),
+        # Releases carry it; `info` keeps it as it was.
+        "title": None if title and personal.is_personal(title) else title,
         "channel": channel,
         "speaker_group": f"{extractor.lower()}:{channel}" if channel else source_id,
         "duration_s": _duration_s(info.get("duration")),

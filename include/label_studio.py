@@ -9,12 +9,11 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
-from include.contract import CUT_SHORT, Annotation, Rejected
+from include.contract import CUT_SHORT, LIST_FIELDS, Annotation, Rejected
 
 CHUNK_BYTES = 65_536
 MAX_TASK_CHARACTERS = 4_000_000
 CLIP_FIELDS = ("clip_id", "url", "start_s", "end_s")
-LIST_FIELDS = ("background_sounds", "emotions", "reports")
 
 
 def read(stream: IO[bytes]) -> Iterator[tuple[int, Any] | Rejected]:

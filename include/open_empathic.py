@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from include import ids
+from include.contract import AGE_GROUPS
 
 COLUMNS = (
     "id", "language", "utterance", "audio_description", "video_description", "bg_sounds", "accent", "emotion",
@@ -21,7 +22,6 @@ GENDERS = ("male", "female", "other")
 ACCENTS = (
     "us_english", "british_english", "irish", "scottish", "indian", "asian", "russian", "german", "unsure", "other",
 )  # fmt: skip
-AGE_GROUPS = ("0-3", "4-7", "8-12", "13-19", "20-39", "40-59", "60-79", "80-100")
 MAX_SOUNDS_CHARACTERS = 70  # of the site's column: a longer list was cut off there
 
 

@@ -13,14 +13,13 @@ from pathlib import PurePosixPath
 from typing import IO, Any, Literal, cast, get_args
 
 from include import contract, csv_records, label_studio, open_empathic
-from include.contract import CUT_SHORT, Accepted, Rejected
+from include.contract import CUT_SHORT, LIST_FIELDS, Accepted, Rejected
 
 Form = Literal["jsonl", "csv", "parquet", "label-studio", "open-empathic"]
 FORMS: tuple[str, ...] = get_args(Form)
 SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".json")
 
 MAX_LINE_BYTES = 1_000_000
-LIST_FIELDS = ("background_sounds", "emotions", "reports")
 BATCH_ROWS = 1_000
 
 

@@ -10,10 +10,9 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from include import vocabulary
+from include.contract import AgeGroup, Gender
 
 SOURCES = Path(__file__).parent / "sources.yaml"
-Gender = Literal["male", "female", "other"]
-AgeGroup = Literal["0-3", "4-7", "8-12", "13-19", "20-39", "40-59", "60-79", "80-100"]
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from include import catalog, transcripts
 from include.columns import Annotations, Coded
+from include.contract import QUALITIES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from include.columns import Numbers
 
-QUALITIES = ("unusable", "poor", "average", "good", "excellent")
 PERCEIVED = ("age_group", "gender", "accent")
 
 

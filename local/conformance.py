@@ -1,4 +1,4 @@
-"""`make conformance`: a release read by others' code: datasets, energon, mlcroissant, wids, GNU tar, sha256sum.
+"""`make conformance`: a release read by others' code, from GNU tar to energon.
 
     python -m local.conformance [FOLDER]      # default: the latest release of the store
 
@@ -20,6 +20,17 @@ import click
 from include import release, settings, store
 
 REQUIREMENTS = settings.ROOT / "requirements-conformance.txt"
+# energon's names of the splits.
+ENERGON_PARTS = {"train": "train", "validation": "val", "test": "test"}
+
+WEBDATASET = """
+import json, webdataset
+for split, found in json.load(open("manifest.json"))["splits"].items():
+    data = webdataset.WebDataset([s["path"] for s in found["shards"]], shardshuffle=False).decode()
+    names = {sample["__key__"] for sample in data if sample["json"]["clip_id"] == sample["__key__"]}
+    assert len(names) == found["n_clips"], (split, len(names))
+    print(split, len(names), "samples", end="; ")
+"""
 
 DATASETS = """
 import json, sys
@@ -34,7 +45,7 @@ for split, paths in files.items():
     assert len(rows) == manifest["splits"][split]["n_clips"], (split, len(rows))
     for row in rows:
         assert row["__key__"] == row["json"]["clip_id"] and row["flac"][:4] == b"fLaC"
-    print(split, len(rows), "rows")
+    print(split, len(rows), "rows", end="; ")
 """
 
 WIDS = """
@@ -49,7 +60,35 @@ for split, found in manifest["splits"].items():
         said = json.loads(sample[".json"].read())
         assert said["clip_id"] == sample["__key__"]
         assert hashlib.sha256(sample[".flac"].read()).hexdigest() == said["audio_sha256"]
-    print(split, len(data), "samples, by number")
+    print(split, len(data), "samples, by number", end="; ")
+"""
+
+# After `energon prepare`, which writes an index beside the shards.
+ENERGON = """
+import json, sys
+from megatron.energon import Cooker, DefaultTaskEncoder, TextSample, WorkerConfig
+from megatron.energon import basic_sample_keys, get_loader, get_val_dataset, stateless
+
+@stateless
+def cook(sample):
+    said = json.loads(sample["json"])
+    assert said["clip_id"] == sample["__key__"].rpartition("/")[2] and sample["flac"][:4] == b"fLaC"
+    return TextSample(**basic_sample_keys(sample), text=said["clip_id"])
+
+class Encoder(DefaultTaskEncoder):
+    cookers = [Cooker(cook)]
+    decoder = None
+    def batch(self, samples):
+        return [sample.text for sample in samples]
+    def encode_batch(self, batch):
+        return batch
+
+given = {"worker_config": WorkerConfig(rank=0, world_size=1, num_workers=0), "batch_size": 1, "task_encoder": Encoder()}
+parts = json.loads(sys.argv[1])
+for split, found in json.load(open("manifest.json"))["splits"].items():
+    names = [name for batch in get_loader(get_val_dataset(".", split_part=parts[split], **given)) for name in batch]
+    assert len(names) == len(set(names)) == found["n_clips"], (split, len(names))
+    print(split, len(names), "samples", end="; ")
 """
 
 CROISSANT = """
@@ -60,7 +99,7 @@ for record_set in data.metadata.record_sets:
     if record_set.data is None:
         found = list(itertools.islice(data.records(record_set.uuid), 3))
         assert found or (record_set.uuid == "links" and not has_links), record_set.uuid
-        print(record_set.uuid, len(found), "records read")
+        print(record_set.uuid, len(found), "records", end="; ")
 """
 
 
@@ -83,14 +122,15 @@ def commands(programs: Path, copy: Path, cache: Path) -> Iterator[tuple[str, lis
     yield "sha256sum -c", ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
     for tar in sorted(path.relative_to(copy) for path in copy.rglob("*.tar")):
         yield f"GNU tar, {tar}", ["tar", "--list", "--file", tar]
+    yield "webdataset", [programs / "python", "-c", WEBDATASET]
     yield "datasets.load_dataset", [programs / "python", "-c", DATASETS, cache / "datasets"]
     yield "wids", [programs / "python", "-c", WIDS, cache / "wids"]
     yield "mlcroissant validate", [programs / "mlcroissant", "validate", "--jsonld", "croissant.json"]
     yield "mlcroissant load", [programs / "python", "-c", CROISSANT]
-    names = {"train": "train", "validation": "val", "test": "test"}
-    parts = [f"--split-parts={names[split]}:{split}/.*\\.tar" for split in splits]
+    parts = [f"--split-parts={ENERGON_PARTS[split]}:{split}/.*\\.tar" for split in splits]
     yield "energon prepare", [programs / "energon", "prepare", "--non-interactive", "--num-workers=1", *parts,
                               "--sample-type=CrudeWebdataset", "."]  # fmt: skip
+    yield "energon", [programs / "python", "-c", ENERGON, json.dumps(ENERGON_PARTS)]
 
 
 def check(folder: Path) -> list[str]:
@@ -111,7 +151,7 @@ def check(folder: Path) -> list[str]:
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or [""])[-1][:100]
+    return (text.strip("; \n").splitlines() or [""])[-1][:100]
 
 
 @click.command()

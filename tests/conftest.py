@@ -7,6 +7,7 @@ import json
 import mimetypes
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ import psycopg
 import pytest
 import soundfile
 
-from include import annotations, catalog, raters, settings, store
+from include import annotations, card, catalog, checks, raters, release, settings, store
 from local.serve import serving
 
 RATE_HZ = 24_000
@@ -84,6 +85,54 @@ def tones_are_taken(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch
     settings.configure(**pipeline.model_dump() | limits)
     for name, limit in limits.items():
         monkeypatch.setenv(f"OPEN_EMPATHIC_{name.upper()}", str(limit))
+
+
+@pytest.fixture(scope="session")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of an Airflow with an empty SQLite of its own, whose bundle is the repository."""
+    bundle = {
+        "name": "open-empathic",
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(settings.ROOT)},
+    }
+    environment = settings.process_environment(
+        AIRFLOW_HOME=str(tmp_path_factory.mktemp("airflow")),
+        PYTHONPATH=str(settings.ROOT),
+        AIRFLOW__CORE__LOAD_EXAMPLES="False",
+        AIRFLOW__CORE__UNIT_TEST_MODE="False",
+        AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST=json.dumps([bundle]),
+    )
+    _airflow(environment, "db", "migrate")
+    return environment
+
+
+@pytest.fixture
+def run_dag(airflow_home: dict[str, str], pipeline: settings.Settings) -> Callable[..., str]:
+    """Run a DAG's own tasks, without a scheduler, on the test's catalog and store; the log of a run that ended well.
+
+    `run_dag("dag_id", {"param": value}, VARIABLE="of the environment")`.
+    """
+
+    def run(dag_id: str, params: dict[str, Any], **variables: str) -> str:
+        environment = {
+            **airflow_home,
+            "OPEN_EMPATHIC_RUN": str(pipeline.run),
+            "OPEN_EMPATHIC_CATALOG_URL": str(pipeline.catalog_url),
+            "OPEN_EMPATHIC_STORE_URL": pipeline.store_url,
+            **variables,
+        }
+        log = _airflow(environment, "dags", "test", dag_id, "--conf", json.dumps(params))
+        assert "state=success" in log or "state:success" in log, log[-4000:]
+        return log
+
+    return run
+
+
+def _airflow(environment: dict[str, str], *arguments: str) -> str:
+    command = [Path(sys.executable).with_name("airflow"), *arguments]
+    done = subprocess.run(command, env=environment, cwd=settings.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return done.stdout + done.stderr
 
 
 def sql(statement: str, *parameters: object) -> list[dict[str, Any]]:
@@ -259,3 +308,37 @@ def believe(annotator_id: str, *, weight: float | None = None, state: str | None
     """Decide, above any evidence, how much an annotator's votes weigh or what state they are in."""
     sql("insert into catalog.annotator (annotator_id) values (%s) on conflict do nothing", annotator_id)
     assert raters.overrule(annotator_id, state, weight, "a test")
+
+
+def plain_card(version: str, root: str, manifest: dict[str, Any]) -> list[str]:
+    """A card of one line, for tests of other things."""
+    store.write_bytes(f"{root}/README.md", version.encode())
+    return [f"{root}/README.md"]
+
+
+def no_checks(version: str, **_: Any) -> dict[str, int]:
+    """A release's checks that find nothing: the real ones take seconds."""
+    store.write_bytes(f"releases/{version}/checks/results.json", b"[]")
+    return {}
+
+
+@pytest.fixture
+def has_plain_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card, "write", plain_card)
+
+
+@pytest.fixture
+def quick(has_plain_card: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain card and no Great Expectations."""
+    monkeypatch.setattr(checks, "check_release", no_checks)
+
+
+def publish_unchecked(version: str) -> dict[str, Any]:
+    """Build and promote a release without its checks; its manifest."""
+    release.freeze(version)
+    for batch in release.plan_shards(version):
+        release.build_shards(version, batch)
+    no_checks(version)
+    release.write_manifest(version)
+    release.promote(version)
+    return release.read_manifest(version)

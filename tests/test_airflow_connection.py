@@ -1,14 +1,12 @@
 """The harvest's secrets come from an Airflow Connection, reach the site, and stand in no log: by a real Airflow."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Web, sql
 
-from include import settings
+from tests.conftest import Web, sql
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
@@ -16,7 +14,7 @@ COOKIES = "# Netscape HTTP Cookie File\ntalks.example\tFALSE\t/\tFALSE\t0\tsessi
 
 
 def test_cookies_and_proxy_of_the_connection_reach_the_site_and_no_log(
-    web: Web, pipeline: settings.Settings, tmp_path: Path
+    web: Web, run_dag: Callable[..., str], tmp_path: Path
 ) -> None:
     """The proxy is our own server: it is asked for whole addresses, and keeps what it was sent."""
     page = "http://talks.example/talk"
@@ -28,34 +26,14 @@ def test_cookies_and_proxy_of_the_connection_reach_the_site_and_no_log(
         "proxy": web.url.replace("//", "//me:secret-password@"),
         "extractor_args": {"generic": {"impersonate": [""]}},
     }
-    bundle = {
-        "name": "open-empathic",
-        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-        "kwargs": {"path": str(settings.ROOT)},
-    }
-    environment = settings.process_environment(
-        AIRFLOW_HOME=str(tmp_path / "airflow"),
-        AIRFLOW__CORE__LOAD_EXAMPLES="False",
-        AIRFLOW__CORE__UNIT_TEST_MODE="False",
-        AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST=json.dumps([bundle]),
+    said = run_dag(
+        "harvest_clips",
+        {"urls": [page, closed]},
         # Not Airflow's own: on DEBUG it shows the Connections that it hands to a task.
         AIRFLOW__LOGGING__NAMESPACE_LEVELS="include=DEBUG",
         AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(tmp_path / "logs"),
         AIRFLOW_CONN_OPEN_EMPATHIC_HARVEST=json.dumps({"conn_type": "generic", "extra": extra}),
-        PYTHONPATH=str(settings.ROOT),
-        OPEN_EMPATHIC_RUN=str(pipeline.run),
-        OPEN_EMPATHIC_CATALOG_URL=str(pipeline.catalog_url),
-        OPEN_EMPATHIC_STORE_URL=pipeline.store_url,
     )
-    airflow = Path(sys.executable).with_name("airflow")
-    conf = json.dumps({"urls": [page, closed]})
-    said = ""
-    for command in (["db", "migrate"], ["dags", "test", "harvest_clips", "--conf", conf]):
-        done = subprocess.run(
-            [airflow, *command], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        said += done.stdout + done.stderr
-        assert done.returncode == 0, said[-3000:]
     assert [row["url"] for row in sql("select url from catalog.source")] == [page]
     assert set(web.cookies) == {"session=secret-cookie"}
     assert web.requests[0] == page

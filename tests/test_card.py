@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from conftest import MEASURES, annotation, chirp, jsonl, sql
 
 from include import annotations, audio, card, catalog, croissant, plots, release, settings, store
+from tests.conftest import MEASURES, annotation, chirp, jsonl, publish_unchecked, sql
 
 VERSION = "2026.01.01"
 ROOT = f"releases/{VERSION}"
@@ -46,17 +46,6 @@ def add_clip(name: str, group: str, raters: int = 3, *, licence: str = "unknown"
     rows = [annotation(clip_id, f"rater-{n}", **said) for n in range(raters)]
     annotations.merge_stream(io.BytesIO(jsonl(rows)), "test.jsonl")
     return clip_id
-
-
-def publish(version: str = VERSION) -> dict[str, Any]:
-    """Build and promote a release without its checks, which take seconds; its manifest."""
-    release.freeze(version)
-    for batch in release.plan_shards(version):
-        release.build_shards(version, batch)
-    store.write_bytes(f"releases/{version}/checks/results.json", b"[]")
-    release.write_manifest(version)
-    release.promote(version)
-    return release.read_manifest(version)
 
 
 def readme(version: str = VERSION) -> tuple[dict[str, Any], str]:
@@ -96,7 +85,7 @@ def crowd(pipeline: settings.Settings) -> settings.Settings:
 
 
 def test_the_card_says_what_the_release_holds(crowd: settings.Settings) -> None:
-    manifest = publish()
+    manifest = publish_unchecked(VERSION)
     header, body = readme()
     assert header["language"] == ["de", "en"]
     assert (header["license"], header["size_categories"]) == ("other", ["n<1K"])
@@ -122,7 +111,7 @@ def test_the_card_says_what_the_release_holds(crowd: settings.Settings) -> None:
 
 
 def test_small_groups_are_blank(crowd: settings.Settings) -> None:
-    publish()
+    publish_unchecked(VERSION)
     _, body = readme()
     languages = {row[0]: row[1:] for row in table(body, "Language")}
     assert languages["en"] == ["6", "6", "0.002", "75 %"]
@@ -141,7 +130,7 @@ def test_a_group_of_many_small_cells_is_not_missing(pipeline: settings.Settings)
     ages = ["13-19", "20-39", "40-59", "60-79", "80-100"]
     for n, age in enumerate(ages):
         add_clip(f"m{n}", f"site:channel{n}", 5, gender="male", age_group=age)
-    publish()
+    publish_unchecked(VERSION)
     _, body = readme()
     cells = {row[0]: row[1] for row in table(body, "Age group (years)")}
     assert {cells[age] for age in ages} == {"<5"}
@@ -151,7 +140,7 @@ def test_a_group_of_many_small_cells_is_not_missing(pipeline: settings.Settings)
 
 
 def test_the_header_names_exactly_the_shards(crowd: settings.Settings) -> None:
-    manifest = publish()
+    manifest = publish_unchecked(VERSION)
     header, _ = readme()
     (default,) = header["configs"]
     (info,) = header["dataset_info"]
@@ -169,7 +158,7 @@ def test_the_header_names_exactly_the_shards(crowd: settings.Settings) -> None:
 def test_hugging_face_reads_the_header_as_it_is_meant(crowd: settings.Settings) -> None:
     from huggingface_hub import DatasetCard
 
-    publish()
+    publish_unchecked(VERSION)
     content = store.read_bytes(f"{ROOT}/README.md").decode()
     read = DatasetCard(content)
     assert read.text == content.split("---\n", 2)[2]
@@ -180,7 +169,7 @@ def test_hugging_face_reads_the_header_as_it_is_meant(crowd: settings.Settings) 
 
 
 def test_the_same_release_gives_the_same_bytes(crowd: settings.Settings) -> None:
-    manifest = publish()
+    manifest = publish_unchecked(VERSION)
     before = {path: store.read_bytes(path) for path in store.paths_below(ROOT)}
     written = card.write(VERSION, ROOT, manifest)
     assert sorted(written) == [f"{ROOT}/{name}" for name in sorted(["README.md", "croissant.json", *PLOTS])]
@@ -189,7 +178,7 @@ def test_the_same_release_gives_the_same_bytes(crowd: settings.Settings) -> None
 
 
 def test_plots_are_svg_that_the_card_shows_and_describes(crowd: settings.Settings) -> None:
-    publish()
+    publish_unchecked(VERSION)
     _, body = readme()
     assert sorted(path for text, path in re.findall(r"!\[(.+?)\]\((.+?)\)", body) if text) == PLOTS
     for path in PLOTS:
@@ -243,7 +232,7 @@ def test_agreement_and_drift_come_from_the_checks(crowd: settings.Settings) -> N
 
 
 def test_code_on_the_card_runs(crowd: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish()
+    publish_unchecked(VERSION)
     stream, verify = code_blocks(readme()[1])
     monkeypatch.chdir(settings.current().store_root.removeprefix("file://"))
     printed = io.StringIO()
@@ -262,7 +251,7 @@ HOSTILE = "a|b\n| x | y | z |\n<script>alert(1)</script> [c](javascript:d) `e` h
 def test_a_strangers_text_stays_in_its_cell(pipeline: settings.Settings) -> None:
     settings.configure(**{**pipeline.model_dump(), "licence_policy": {"*": "audio"}})
     add_clip("a", TRAIN, licence=HOSTILE, language="en|<img src=x onerror=alert(1)>")
-    publish()
+    publish_unchecked(VERSION)
     header, body = readme()
     assert header["language"] == []
     (licence,) = table(body, "Licence")
@@ -287,7 +276,7 @@ def test_escaped_text_is_readable() -> None:
 
 def test_a_release_of_one_clip(pipeline: settings.Settings) -> None:
     add_clip("a", TEST)
-    manifest = publish()
+    manifest = publish_unchecked(VERSION)
     assert list(manifest["splits"]) == ["test"]
     header, body = readme()
     assert [entry["split"] for entry in header["configs"][0]["data_files"]] == ["test"]
@@ -299,12 +288,12 @@ def test_a_release_of_one_clip(pipeline: settings.Settings) -> None:
 
 def test_changes_and_growth_come_from_the_releases(pipeline: settings.Settings) -> None:
     changed, gone = add_clip("a", TRAIN), add_clip("b", TRAIN)
-    publish("2026.01.01")
+    publish_unchecked("2026.01.01")
     annotations.merge_stream(io.BytesIO(jsonl([annotation(changed, "rater-9", arousal=9)])), "more.jsonl")
     sql("update catalog.clip set state = 'blocked', reason = 'test' where clip_id = %s", gone)
     for name in ("c", "d", "e"):
         add_clip(name, TRAIN)
-    publish("2026.02.01")
+    publish_unchecked("2026.02.01")
     _, body = readme("2026.02.01")
     assert "Against 2026.01.01: 3 clips added, 1 changed, 1 removed." in body
     with catalog.connect() as connection:
@@ -317,7 +306,7 @@ def test_changes_and_growth_come_from_the_releases(pipeline: settings.Settings) 
 def test_every_field_is_explained(crowd: settings.Settings) -> None:
     import pyarrow.parquet as pq
 
-    publish()
+    publish_unchecked(VERSION)
     explained = croissant.fields()
     sample = sql("select sample from catalog.release_clip limit 1")[0]["sample"]
     assert {field["name"] for field in explained["clip"] if "json" in field["in"]} == set(sample)
@@ -337,7 +326,7 @@ def test_croissant_validates_and_loads(
 ) -> None:
     import mlcroissant
 
-    publish()
+    publish_unchecked(VERSION)
     path = Path(store.url(ROOT).removeprefix("file://")) / "croissant.json"
     with caplog.at_level(logging.WARNING):
         described = mlcroissant.Dataset(str(path))

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from include import __main__ as cli
-from include import card, checks, settings, store
+from include import checks, settings, store
 from tests.conftest import agreed, annotation, jsonl, ready_clip, sql
 
 CLIP = "youtube-abcdefghijk-0-500"
@@ -19,19 +19,8 @@ Oe = Callable[..., Result]
 
 
 @pytest.fixture
-def oe(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> Oe:
+def oe(pipeline: settings.Settings, quick: None) -> Oe:
     """Call a verb on the test's catalog and store, as named on the command line alone."""
-
-    def check_release(version: str, **_: Any) -> dict[str, int]:
-        store.write_bytes(f"releases/{version}/checks/results.json", b"[]")
-        return {}
-
-    def write(version: str, root: str, manifest: dict[str, Any]) -> list[str]:
-        store.write_bytes(f"{root}/README.md", version.encode())
-        return [f"{root}/README.md"]
-
-    monkeypatch.setattr(checks, "check_release", check_release)
-    monkeypatch.setattr(card, "write", write)
 
     def run(*arguments: str) -> Result:
         addresses = ["--catalog", str(pipeline.catalog_url), "--store", pipeline.store_url]

@@ -285,6 +285,22 @@ def test_a_recording_known_to_be_too_short_is_refused(web: Web) -> None:
     assert sources()[0]["refusal"] == "only 3.00 s long"
 
 
+@pytest.mark.parametrize(
+    ("title", "is_kept"),
+    [
+        ("Ring me on +44 20 7946 0958", False),
+        ("Ada | 555-123-4567", False),
+        ("Write to ada@example.org", False),
+        ("Episode 123 (2023): a talk", True),
+        ("News of 2023-11-24", True),
+        ("1914-1918, part 12", True),
+    ],
+)
+def test_a_title_that_looks_personal_is_not_kept_for_releases(web: Web, title: str, is_kept: bool) -> None:
+    harvest.harvest_batch([add_video_object(web, name=title)])
+    assert sources()[0]["title"] == (title if is_kept else None)
+
+
 def test_hostile_metadata_is_made_harmless(web: Web) -> None:
     said = {"name": "nul\0 half \ud800 <b>", "duration": "P99999999DT5S", "description": "\0", "author": ["\udfff"]}
     url = add_video_object(web, **said)

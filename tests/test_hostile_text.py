@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from include import __main__ as cli
 from include import contract, release, settings, store
-from tests.conftest import annotation, merge, ready_clip, sql
+from tests.conftest import annotation, merge, publish_unchecked, ready_clip, sql
 
 HOSTILE = [
     "<script>alert(1)</script><img src=x onerror=alert(2)>",
@@ -36,16 +36,6 @@ VERSION = "2026.01.01"
 
 def clip_of(n: int) -> str:
     return f"youtube-abcdefghi{n:02}-0-500"
-
-
-def publish() -> None:
-    """A release without its checks, which take seconds."""
-    release.freeze(VERSION)
-    for batch in release.plan_shards(VERSION):
-        release.build_shards(VERSION, batch)
-    store.write_bytes(f"releases/{VERSION}/checks/results.json", b"[]")
-    release.write_manifest(VERSION)
-    release.promote(VERSION)
 
 
 def published() -> Iterator[tuple[str, str]]:
@@ -87,7 +77,7 @@ def test_personal_texts_are_in_no_file_of_a_release(pipeline: settings.Settings)
         merge([annotation(clip_id, who, **fields) for who in ("ada", "bo")])
         merge([annotation(clip_id, "cy", transcription="good morning", audio_description="a room")])
     sql("update catalog.source set licence = 'CC BY-NC-ND 4.0' where source_id = 'youtube:abcdefghi00'")
-    publish()
+    publish_unchecked(VERSION)
     files = dict(published())
     assert {"votes.parquet", "clips.parquet", "links.parquet", "README.md", "croissant.json"} <= {
         path.split("/")[2] for path in files
@@ -108,7 +98,7 @@ def test_hostile_texts_are_data_in_every_file_of_a_release(pipeline: settings.Se
         clip_id = ready_clip(f"abcdefghi{n:02}", channel=f"channel {n}")
         fields = dict.fromkeys(contract.TEXT_FIELDS, text)
         merge([annotation(clip_id, f"<b>rater</b> {r}", **fields) for r in range(3)])
-    publish()
+    publish_unchecked(VERSION)
     release.verify(VERSION)
     votes = pq.read_table(io.BytesIO(store.read_bytes(f"releases/{VERSION}/votes.parquet"))).to_pylist()
     assert {row["transcription"] for row in votes} == {text.strip() for text in HOSTILE}

@@ -12,28 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
-from include import card, catalog, checks, labels, manifest, release, settings, shards, store, tables
+from include import catalog, checks, labels, manifest, release, settings, shards, store, tables
 from tests.conftest import agreed, annotation, merge, ready_clip, sql
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 V1, V2, V3 = "2026.01.01", "2026.01.02", "2026.01.03"
 Files = dict[str, bytes]
-
-
-def plain_card(version: str, root: str, described: dict[str, Any]) -> list[str]:
-    store.write_bytes(f"{root}/README.md", version.encode())
-    return [f"{root}/README.md"]
-
-
-def no_checks(version: str, **_: Any) -> dict[str, int]:
-    store.write_bytes(f"releases/{version}/checks/results.json", b"[]")
-    return {}
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plain card and no Great Expectations."""
-    monkeypatch.setattr(card, "write", plain_card)
-    monkeypatch.setattr(checks, "check_release", no_checks)
 
 
 @pytest.fixture

@@ -19,29 +19,14 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from include import card, checks, release, settings, shards, store
-from tests.conftest import agreed, annotation, merge, ready_clip, sql
+from tests.conftest import agreed, annotation, merge, no_checks, plain_card, ready_clip, sql
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 V1, V2 = "2026.01.01", "2026.01.02"
-N_KILLS = 50
+N_KILLS = 26
 Files = dict[str, bytes]
 Outcome = tuple[str, str]
-
-
-def plain_card(version: str, root: str, described: dict[str, Any]) -> list[str]:
-    store.write_bytes(f"{root}/README.md", version.encode())
-    return [f"{root}/README.md"]
-
-
-def no_checks(version: str, **_: Any) -> dict[str, int]:
-    store.write_bytes(f"releases/{version}/checks/results.json", b"[]")
-    return {}
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plain card and no Great Expectations."""
-    monkeypatch.setattr(card, "write", plain_card)
-    monkeypatch.setattr(checks, "check_release", no_checks)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import soundfile
 import webdataset
 from moto.server import ThreadedMotoServer
 
-from include import card, catalog, checks, labels, release, settings, shards, store
+from include import catalog, checks, labels, release, settings, shards, store
 from tests.conftest import agreed, annotation, believe, merge, ready_clip, sql
 
 V1, V2, V3 = "2026.01.01", "2026.01.02", "2026.01.02.1"
@@ -29,28 +29,6 @@ def clip_ids(pipeline: settings.Settings) -> list[str]:
     clips = [ready_clip(f"abcdefghij{n}", start, channel=f"Channel {n}") for n in range(3) for start in (0, 2000, 900)]
     agreed(clips, emotions=["happy", "worried"], gender="female", transcription="Guten Morgen — ça va?")
     return clips
-
-
-@pytest.fixture
-def plain_card(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card of one line, for tests of other things."""
-
-    def write(version: str, root: str, manifest: dict[str, Any]) -> list[str]:
-        store.write_bytes(f"{root}/README.md", version.encode())
-        return [f"{root}/README.md"]
-
-    monkeypatch.setattr(card, "write", write)
-
-
-@pytest.fixture
-def quick(plain_card: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plain card and no Great Expectations."""
-
-    def check_release(version: str, **_: Any) -> dict[str, int]:
-        store.write_bytes(f"releases/{version}/checks/results.json", b"[]")
-        return {}
-
-    monkeypatch.setattr(checks, "check_release", check_release)
 
 
 def files(folder: str = "releases") -> Files:
@@ -164,7 +142,7 @@ def test_clips_without_enough_votes_or_held_or_not_ready_stay_out(clip_ids: list
     assert [row["clip_id"] for row in parquet(V1, "clips.parquet")] == sorted(clip_ids[3:])
 
 
-def test_a_failed_check_publishes_nothing(clip_ids: list[str], plain_card: None) -> None:
+def test_a_failed_check_publishes_nothing(clip_ids: list[str], has_plain_card: None) -> None:
     release.build(V1)
     before = files()
     sql("update catalog.clip set sample_rate_hz = 8000 where clip_id = %s", clip_ids[0])
@@ -193,7 +171,7 @@ def test_what_was_begun_and_given_up_is_swept_by_the_next_version(clip_ids: list
     assert [row["version"] for row in sql("select version from catalog.release order by version")] == [V1, V3]
 
 
-def test_nothing_can_not_be_released(clip_ids: list[str], plain_card: None) -> None:
+def test_nothing_can_not_be_released(clip_ids: list[str], has_plain_card: None) -> None:
     release.build(V1)
     sql("update catalog.clip set state = 'gone', reason = 'gone'")
     with pytest.raises(checks.CheckFailed, match="row_count"):
@@ -218,7 +196,7 @@ def test_a_published_version_stays_as_it_is(clip_ids: list[str], quick: None) ->
     assert files() == before
 
 
-def test_a_step_run_again_on_a_published_version_changes_nothing(clip_ids: list[str], plain_card: None) -> None:
+def test_a_step_run_again_on_a_published_version_changes_nothing(clip_ids: list[str], has_plain_card: None) -> None:
     release.build(V1)
     sql("update catalog.clip set state = 'gone', reason = 'gone' where clip_id = %s", clip_ids[0])
     merge([annotation(clip_ids[1], "rater-0", retracted=True)])
