@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ from include import store
 log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 512
+AT_ONCE = min(4, os.cpu_count() or 1)
 
 
 class Damaged(Exception):
