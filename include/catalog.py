@@ -109,6 +109,25 @@ def copy_in(
     return n_rows
 
 
+def create(connection: "Connection[Row]", name: str, /, **parameters: object) -> None:
+    """Run `sql/<name>.sql`, a CREATE TABLE AS: what has no bound parameters in Postgres has them put in here."""
+    from psycopg import ClientCursor
+
+    with ClientCursor(connection) as cursor:
+        cursor.execute(statement(name), parameters)
+
+
+def copy_out(connection: "Connection[Row]", name: str, /, **parameters: object) -> Iterator[bytes]:
+    """What `sql/<name>.sql` gives, rows of one JSON object each, as lines of bytes.
+
+    COPY streams: memory does not grow with the rows, and the server goes on while they are worked on.
+    """
+    with connection.cursor() as cursor, cursor.copy(f"copy (\n{statement(name)}\n) to stdout", parameters) as copy:
+        for line in copy:
+            # Of what COPY's text format escapes, JSON holds the backslash alone.
+            yield bytes(line).replace(b"\\\\", b"\\")
+
+
 def migrate() -> list[str]:
     """Bring the catalog's schema and vocabulary up to date; names of the migrations that were applied.
 

@@ -25,7 +25,7 @@ def place(connection: "Connection[catalog.Row]", version: str, parent: str | Non
     limits = {"shard_samples": current.shard_samples, "shard_bytes": current.shard_bytes}
     catalog.run(connection, "set_shard_capacity", **base, **limits, overhead_bytes=OVERHEAD_BYTES)
     catalog.run(connection, "insert_release_clips", **base)
-    connection.execute("analyze catalog.release_clip")
+    connection.execute("analyze catalog.release_clip (version, clip_id, split, shard, position)")
 
 
 def has_moved(connection: "Connection[catalog.Row]", version: str, parent: str | None) -> bool:

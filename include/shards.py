@@ -8,10 +8,13 @@ import hashlib
 import io
 import json
 import logging
+import os
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from typing import IO, Any
 
 from include import store
@@ -19,6 +22,8 @@ from include import store
 log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 512
+PIECE_BYTES = 4_000_000
+AT_ONCE = min(4, os.cpu_count() or 1)
 
 
 class Damaged(Exception):
@@ -73,30 +78,57 @@ def encode_json(sample: dict[str, Any]) -> bytes:
 def write(path: str, samples: Iterable[tuple[str, bytes, dict[str, Any]]]) -> Written:
     """Write samples (clip id, FLAC, JSON object) as a shard at `path` in the store, whole or not at all."""
     written, found = Written(), hashlib.sha256()
-    with store.open_atomic(path) as stream:
+    with store.open_atomic(path) as stream, ThreadPoolExecutor(max_workers=1) as hasher:
 
-        def put(content: bytes) -> None:
-            found.update(content)
-            stream.write(content)
-            written.size_bytes += len(content)
+        def put(pieces: list[bytes]) -> None:
+            hashing = hasher.submit(_hash, found, pieces)
+            stream.writelines(pieces)
+            hashing.result()
 
+        # Whole members, some megabytes at a time: tarfile's own stream writes, and would have hashed, 10 kB pieces.
+        pieces: list[bytes] = []
         for clip_id, flac, sample in samples:
             written.members[clip_id] = {}
             for kind, content in (("flac", flac), ("json", encode_json(sample))):
-                # Whole members at a time: tarfile's own stream writes, and would have hashed, 10 kB pieces.
-                put(_header(f"{clip_id}.{kind}", len(content)))
-                written.members[clip_id][kind] = Member(written.size_bytes, len(content))
-                put(content)
-                put(bytes(-len(content) % BLOCK_BYTES))
+                padding = bytes(-len(content) % BLOCK_BYTES)
+                pieces += (_header(f"{clip_id}.{kind}", len(content)), content, padding)
+                written.members[clip_id][kind] = Member(written.size_bytes + BLOCK_BYTES, len(content))
+                written.size_bytes += BLOCK_BYTES + len(content) + len(padding)
+            if sum(map(len, pieces)) >= PIECE_BYTES:
+                put(pieces)
+                pieces = []
         # Two empty blocks end an archive; it is a whole number of records long.
-        put(bytes(2 * BLOCK_BYTES + -(written.size_bytes + 2 * BLOCK_BYTES) % tarfile.RECORDSIZE))
+        end = bytes(2 * BLOCK_BYTES + -(written.size_bytes + 2 * BLOCK_BYTES) % tarfile.RECORDSIZE)
+        put([*pieces, end])
+        written.size_bytes += len(end)
     written.n_samples = len(written.members)
     written.sha256 = found.hexdigest()
     return written
 
 
+def _hash(found: "hashlib._Hash", pieces: list[bytes]) -> None:
+    for piece in pieces:
+        found.update(piece)
+
+
 def _header(name: str, size_bytes: int) -> bytes:
-    """The header of one file, all fields but its name and size fixed."""
+    """The header of one file, all fields but its name and size fixed, as `tarfile` makes it in a tenth of the time."""
+    encoded = name.encode()
+    if len(encoded) > tarfile.LENGTH_NAME:
+        return _tarfile_header(name, size_bytes)
+    header = bytearray(_blank_header())
+    header[: len(encoded)] = encoded
+    header[124:136] = b"%011o\0" % size_bytes
+    header[148:154] = b"%06o" % (sum(header) - sum(header[148:156]) + 8 * ord(" "))
+    return bytes(header)
+
+
+@cache
+def _blank_header() -> bytes:
+    return _tarfile_header("", 0)
+
+
+def _tarfile_header(name: str, size_bytes: int) -> bytes:
     header = tarfile.TarInfo(name)
     header.size = size_bytes
     # An integer: a float would give each member a PAX header, which makes every reader slower.

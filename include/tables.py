@@ -5,35 +5,53 @@ import hmac
 import json
 import logging
 import secrets
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from include import catalog, labels, settings, store
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
     from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
 BATCH_ROWS = 10_000
+PLACE = ("shard_path", "position", "flac_offset_bytes", "flac_bytes", "json_offset_bytes", "json_bytes")
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What a table is made of: a statement of JSON objects, its columns, and which of them are not in `sample`."""
+
+    statement: str
+    schema: "pa.Schema"
+    beside_sample: tuple[str, ...] = ()
 
 
 def write(version: str, root: str) -> list[str]:
     """Write the tables of a built release below `root` in the store; their paths."""
-    tables: dict[str, tuple[str, pa.Schema]] = {
-        "clips.parquet": ("select_release_clips", _clip_schema()),
-        "votes.parquet": ("select_release_votes", _vote_schema()),
-        "links.parquet": ("select_release_links", _link_schema()),
+    votes = _vote_schema()
+    tables = {
+        "clips.parquet": _Table("select_release_clips", _clip_schema(), PLACE),
+        "votes.parquet": _Table("select_release_votes", votes, tuple(votes.names)),
+        "links.parquet": _Table("select_release_links", _link_schema()),
     }
     with catalog.connect() as connection:
+        # In memory of its own: a container has 64 MB by default of what workers would share.
         connection.execute("set local work_mem = '128MB'")
+        connection.execute("set local enable_parallel_hash = off")
         release = connection.execute("select parent from catalog.release where version = %s", [version]).fetchone()
         changed = changes(connection, version, release["parent"] if release else None)
         store.write_bytes(f"{root}/changes.json", json.dumps(changed, indent=1).encode())
         _write_removed(connection, version, f"{root}/removed.jsonl")
         key = pseudonym_key(connection)
-        for name, (statement, schema) in tables.items():
-            _write_parquet(connection, statement, version, f"{root}/{name}", schema, key)
+        for name, table in tables.items():
+            _write_parquet(connection, version, f"{root}/{name}", table, key)
     return [f"{root}/{name}" for name in ("changes.json", "removed.jsonl", *tables)]
 
 
@@ -81,59 +99,69 @@ def pseudonym(annotator_id: str, key: bytes) -> str:
     return hmac.new(key, annotator_id.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _write_parquet(
-    connection: "Connection[catalog.Row]", statement: str, version: str, path: str, schema: "pa.Schema", key: bytes
-) -> None:
+def _write_parquet(connection: "Connection[catalog.Row]", version: str, path: str, table: "_Table", key: bytes) -> None:
     """Stream a statement's JSON objects into a Parquet file; memory does not grow with their number.
 
-    Arrow reads the objects itself: a Python object for each value would take five times as long.
+    Arrow reads the objects itself: a Python object for each value would take five times as long. It reads some while
+    the server makes the next.
     """
     import pyarrow.parquet as pq
 
+    lines = catalog.copy_out(connection, table.statement, version=version)
     with (
         store.open_atomic(path) as stream,
-        pq.ParquetWriter(stream, schema) as writer,
-        connection.cursor("release_rows") as cursor,
+        pq.ParquetWriter(stream, table.schema) as writer,
+        ThreadPoolExecutor(max_workers=1) as reader,
     ):
-        cursor.execute(catalog.statement(statement), {"version": version})
-        while found := cursor.fetchmany(BATCH_ROWS):
-            writer.write_table(_as_table([row["record"] for row in found], schema, key))
+        begun: Future[None] | None = None
+        while found := b"".join(islice(lines, BATCH_ROWS)):
+            if begun is not None:
+                begun.result()
+            begun = reader.submit(_write_rows, writer, found, table, key)
+        if begun is not None:
+            begun.result()
 
 
-def _as_table(records: list[str], schema: "pa.Schema", key: bytes) -> "pa.Table":
-    """JSON objects as a table of this schema; annotators under their pseudonyms."""
+def _write_rows(writer: "pq.ParquetWriter", content: bytes, table: "_Table", key: bytes) -> None:
+    writer.write_table(_as_table(content, table, key))
+
+
+def _as_table(content: bytes, table: "_Table", key: bytes) -> "pa.Table":
+    """JSON objects, a line each, as rows of the table; annotators under their pseudonyms."""
     import pyarrow as pa
     import pyarrow.json as pj
 
-    def pairs(kind: "pa.DataType") -> "pa.DataType":
-        if not pa.types.is_map(kind):
-            return kind
-        return pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)]))
+    def is_beside(field: "pa.Field") -> bool:
+        return pa.types.is_map(field.type) or field.name in table.beside_sample
 
-    content = "\n".join(records).encode()
+    beside = [f.with_type(pa.string()) if pa.types.is_map(f.type) else f for f in table.schema if is_beside(f)]
+    of_sample = [field for field in table.schema if not is_beside(field)]
     read = pj.read_json(
         pa.BufferReader(content),
         read_options=pj.ReadOptions(use_threads=False, block_size=len(content) + 1),
         parse_options=pj.ParseOptions(
-            explicit_schema=pa.schema([field.with_type(pairs(field.type)) for field in schema]),
+            explicit_schema=pa.schema([*beside, pa.field("sample", pa.struct(of_sample))]),
             unexpected_field_behavior="ignore",
         ),
     )
-    columns = [_as_column(read[field.name].combine_chunks(), field, key) for field in schema]
-    return pa.table(columns, schema=schema)
+    sample = read["sample"].combine_chunks()
+    found = {field.name: read[field.name].combine_chunks() for field in beside}
+    found |= {field.name: sample.field(field.name) for field in of_sample}
+    return pa.table([_as_column(found[field.name], field, key) for field in table.schema], schema=table.schema)
 
 
 def _as_column(found: "pa.Array", field: "pa.Field", key: bytes) -> "pa.Array":
-    """Pairs as a map, annotators' ids as their pseudonyms, all else as it is."""
+    """Texts of JSON objects as maps, by key; annotators' ids as their pseudonyms; all else as it is."""
     import pyarrow as pa
 
-    if pa.types.is_map(field.type):
-        entries = found.values
-        return pa.MapArray.from_arrays(found.offsets, entries.field("key"), entries.field("value"))
-    if field.name == "annotator":
+    def each_once(convert: Callable[[str], Any]) -> "pa.Array":
         coded = found.dictionary_encode()
-        names = pa.array([pseudonym(name, key) for name in coded.dictionary.to_pylist()], pa.string())
-        return names.take(coded.indices)
+        return pa.array([convert(text) for text in coded.dictionary.to_pylist()], field.type).take(coded.indices)
+
+    if pa.types.is_map(field.type):
+        return each_once(lambda text: sorted(json.loads(text).items()))
+    if field.name == "annotator":
+        return each_once(lambda name: pseudonym(name, key))
     return found
 
 

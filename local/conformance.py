@@ -6,7 +6,6 @@ Each reads a copy, in a virtual environment of its own below the run folder, so 
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -140,7 +139,7 @@ def check(folder: Path) -> list[str]:
     with tempfile.TemporaryDirectory(dir=settings.current().run) as scratch:
         copy, cache = Path(scratch) / "release", Path(scratch) / "cache"
         shutil.copytree(folder, copy)
-        offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(cache), "PYTHONPATH": ""}
+        offline = settings.process_environment(HF_HUB_OFFLINE="1", HF_HOME=str(cache), PYTHONPATH="")
         for name, command in commands(programs, copy, cache):
             done = subprocess.run(command, cwd=copy, env=offline, capture_output=True, text=True, check=False)
             click.echo(f"{'ok     ' if done.returncode == 0 else 'REFUSED'} {name}: {_last_line(done.stdout)}")

@@ -1,3 +1,4 @@
+import json
 import re
 import threading
 from pathlib import Path
@@ -96,3 +97,11 @@ def test_every_statement_is_used_and_is_there() -> None:
     called = set(re.findall(r'\b(?:rows?|run|statement)\(\s*(?:connection,\s*)?"(\w+)"', code))
     assert called - there == set()
     assert len(called) > 20
+
+
+def test_rows_come_out_as_the_json_they_are(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = 'a "quoted" \\ and \\n, a\ttab,\na line, 100 %, \x7f and Ç'
+    monkeypatch.setattr(catalog, "statement", lambda name: "select to_json(%(said)s::text) from generate_series(1, 2)")
+    with catalog.connect() as connection:
+        lines = list(catalog.copy_out(connection, "any", said=said))
+    assert [json.loads(line) for line in lines] == [said, said]

@@ -194,3 +194,13 @@ def test_a_shard_is_verified_a_sample_at_a_time(pipeline: settings.Settings) -> 
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < len(content) / 3
+
+
+@pytest.mark.parametrize(
+    ("name", "size_bytes"),
+    [("youtube-a-0-100.flac", 123_456), ("é.json", 0), ("x" * 100, 8**11 - 1), ("folder/" + "x" * 99, 1)],
+)
+def test_a_header_is_that_of_tarfile(name: str, size_bytes: int) -> None:
+    wanted = tarfile.TarInfo(name)
+    wanted.size, wanted.mtime, wanted.mode = size_bytes, 0, 0o444
+    assert shards._header(name, size_bytes) == wanted.tobuf(tarfile.USTAR_FORMAT)

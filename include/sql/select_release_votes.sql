@@ -5,20 +5,27 @@
 with
 published as materialized (
     select
-        clip_id,
-        sample ->> 'perceived_age_group' as age_group,
-        sample ->> 'perceived_gender' as gender,
-        sample ->> 'perceived_accent' as accent
-    from catalog.release_clip
-    where version = %(version)s
-    union all
-    select
-        clip_id,
-        sample ->> 'perceived_age_group' as age_group,
-        sample ->> 'perceived_gender' as gender,
-        sample ->> 'perceived_accent' as accent
-    from catalog.release_link
-    where version = %(version)s
+        released.clip_id,
+        said.perceived_age_group as age_group,
+        said.perceived_gender as gender,
+        said.perceived_accent as accent
+    from (
+        select
+            clip_id,
+            sample
+        from catalog.release_clip
+        where version = %(version)s
+        union all
+        select
+            clip_id,
+            sample
+        from catalog.release_link
+        where version = %(version)s
+    ) as released
+    -- A sample is decompressed for each field that is taken of it by itself.
+    cross join lateral jsonb_to_record(released.sample) as said (
+        perceived_age_group text, perceived_gender text, perceived_accent text
+    )
 ),
 
 shown as materialized (
@@ -53,7 +60,7 @@ select
         case when 'transcription' <> all(annotation.flagged_fields) then annotation.transcription end,
         'language', annotation.language,
         'vocabulary_version', annotation.vocabulary_version
-    )::text as record
+    ) as record
 from published
 cross join shown
 inner join catalog.release on release.version = %(version)s
@@ -63,6 +70,8 @@ inner join lateral (
     where a.clip_id = published.clip_id and a.merged_at <= release.frozen_at
     order by a.annotator_id asc, a.submitted_at desc, a.annotation_id desc
 ) as annotation on true
-inner join catalog.annotator on annotation.annotator_id = annotator.annotator_id
-where not annotation.is_retracted and annotator.state <> 'blocked'
+where
+    not annotation.is_retracted
+    -- Looked up in a hash of the few; a join is made by reading all annotators anew for each clip.
+    and annotation.annotator_id not in (select annotator_id from catalog.annotator where state = 'blocked')
 order by annotation.clip_id collate "C", annotation.annotation_id

@@ -4,7 +4,7 @@ update catalog.release
 set (n_clips, duration_s, content_sha256) = (
     select
         count(*) filter (where not frozen.is_link),
-        coalesce(sum((frozen.sample ->> 'duration_s')::numeric) filter (where not frozen.is_link), 0)::double precision,
+        coalesce(sum(frozen.duration_s::numeric) filter (where not frozen.is_link), 0)::double precision,
         encode(
             sha256(
                 convert_to(
