@@ -128,9 +128,24 @@ def ask(airflow: demo.Airflow) -> tuple[str, str]:
     while time.monotonic() < deadline:
         states = {task["task_id"]: task["state"] for task in airflow.tasks("publish_release", run_id)}
         if states.get("ask_for_approval") == "awaiting_input":
-            # An answer before the scheduler has taken in that the worker is done is lost: it would be asked for anew.
-            time.sleep(5)
             return run_id, f"dags/publish_release/dagRuns/{run_id}/taskInstances/ask_for_approval/-1/hitlDetails"
+        time.sleep(1)
+    raise AssertionError(states)
+
+
+def answer(airflow: demo.Airflow, run_id: str, path: str, option: str) -> None:
+    """Choose an option, and wait until the task has it.
+
+    An answer that comes before the scheduler knows that the worker is done is lost, and the task's retry asks anew.
+    """
+    time.sleep(10)  # the scheduler hears of workers every 5 s; a retry comes after a minute
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        states = {task["task_id"]: task["state"] for task in airflow.tasks("publish_release", run_id)}
+        if states["ask_for_approval"] == "success":
+            return
+        if states["ask_for_approval"] == "awaiting_input" and not airflow.call("GET", path)["response_received"]:
+            airflow.call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
         time.sleep(1)
     raise AssertionError(states)
 
@@ -144,14 +159,14 @@ def test_a_release_waits_for_approval_unseen_and_is_rejected_then_approved(airfl
     assert f"Against {json.loads(latest)['version']}:" in question["body"]
     assert "**Checks**: " in question["body"]
     assert airflow.call("GET", "pools/default_pool")["occupied_slots"] == 0
-    airflow.call("PATCH", path, json={"chosen_options": ["Reject"], "params_input": {}})
+    answer(airflow, run_id, path, "Reject")
     assert airflow.wait_for("publish_release", run_id) == "success"
     states = {task["task_id"]: task["state"] for task in airflow.tasks("publish_release", run_id)}
     assert (states["build_shards"], states["promote"]) == ("skipped", "skipped")
     assert (release.published_versions(), store.read_bytes(release.LATEST)) == (versions, latest)
 
     run_id, path = ask(airflow)
-    airflow.call("PATCH", path, json={"chosen_options": ["Approve"], "params_input": {}})
+    answer(airflow, run_id, path, "Approve")
     assert airflow.wait_for("publish_release", run_id) == "success"
     assert len(release.published_versions()) == len(versions) + 1
     assert store.read_bytes(release.LATEST) != latest
