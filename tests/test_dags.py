@@ -51,9 +51,9 @@ print("RESULT" + json.dumps({
 TIME_IMPORT = """
 import json, sys, time
 import airflow.sdk, include.settings  # what every DAG file shares
-started_at = time.perf_counter()
+started_at = time.process_time()
 __import__(sys.argv[1])
-print("RESULT" + json.dumps({"import_s": time.perf_counter() - started_at, "modules": list(sys.modules)}))
+print("RESULT" + json.dumps({"import_s": time.process_time() - started_at, "modules": list(sys.modules)}))
 """
 
 
