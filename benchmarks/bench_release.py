@@ -394,7 +394,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=N_CLIPS, help=f"of the nights; the goals are for {GOAL_CLIPS}")
     parser.add_argument("--rows", type=int, default=N_ROWS, help=f"without audio; the goal is for {GOAL_ROWS}")
     parser.add_argument("--samples", type=int, default=1000, help="of one shard")
-    parser.add_argument("--full", action="store_true", help="both at the size of their goals: half an hour, 14 GB")
+    parser.add_argument("--full", action="store_true", help="both at the size of their goals")
     given = parser.parse_args()
     if given.full:
         given.clips, given.rows = GOAL_CLIPS, GOAL_ROWS

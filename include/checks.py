@@ -88,7 +88,7 @@ def _checking(version: str) -> Iterator[None]:
 def _make_tables(connection: "Connection[catalog.Row]", version: str) -> None:
     release = connection.execute("select parent from catalog.release where version = %s", [version]).fetchone() or {}
     for name, value in {"work_mem": WORK_MEM, **PLANNER}.items():
-        connection.execute(f"set local {name} = '{value}'")
+        connection.execute("select set_config(%s, %s, true)", [name, value])
     # One that is left of a run that was killed.
     connection.execute("drop schema if exists checking cascade")
     connection.execute("create schema checking")

@@ -132,16 +132,20 @@ def durations(counted: Rows) -> bytes:
     def draw(axes: "Axes") -> None:
         if not counted:
             return _say_empty(axes, "no clips")
-        edges = [row["duration_s"] for row in counted]
-        axes.bar(edges, [row["n_clips"] for row in counted], width=0.92, align="edge", color=BLUE)
-        axes.grid(False, axis="x")
+        _draw_bins(axes, [row["duration_s"] for row in counted], counted, 1)
         axes.set(xlim=(0, 30.2), xticks=range(0, 31, 5))
         axes.set_xlabel("duration (s)")
-        axes.set_ylabel("clips")
-        _thousands(axes.yaxis)
         return None
 
     return _svg(draw)
+
+
+def _draw_bins(axes: "Axes", edges: list[Any], counted: Rows, width: float) -> None:
+    """Bars of `n_clips` from each lower edge on, with a gap between bins."""
+    axes.bar(edges, [row["n_clips"] for row in counted], width=width * 0.92, align="edge", color=BLUE)
+    axes.grid(False, axis="x")
+    axes.set_ylabel("clips")
+    _thousands(axes.yaxis)
 
 
 def raters(counted: Rows) -> bytes:
@@ -207,13 +211,10 @@ def snr(counted: Rows) -> bytes:
         if not counted:
             return _say_empty(axes, "no clip has a measured signal-to-noise ratio")
         edges = [row["snr_db"] for row in counted]
-        axes.bar(edges, [row["n_clips"] for row in counted], width=SNR_BIN_DB * 0.92, align="edge", color=BLUE)
-        axes.grid(False, axis="x")
+        _draw_bins(axes, edges, counted, SNR_BIN_DB)
         first, last = min(0, *edges), max(60, *(edge + SNR_BIN_DB for edge in edges))
         axes.set(xlim=(first, last + 0.5), xticks=range(first, last + 1, 10))
         axes.set_xlabel("signal-to-noise ratio (dB)")
-        axes.set_ylabel("clips")
-        _thousands(axes.yaxis)
         return None
 
     return _svg(draw)

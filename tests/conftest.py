@@ -238,14 +238,21 @@ class Web:
         return f"{self.url}/{path}"
 
 
-@pytest.fixture
-def web() -> Iterator[Web]:
-    """A `Web` that serves while the test runs."""
+@contextlib.contextmanager
+def serving_web() -> Iterator[Web]:
+    """A `Web` that serves meanwhile."""
     found = Web()
     Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield found
     found.server.shutdown()
     found.server.server_close()
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """A `Web` that serves while the test runs."""
+    with serving_web() as found:
+        yield found
 
 
 _clock = datetime(2026, 1, 1, tzinfo=UTC)

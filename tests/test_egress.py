@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from conftest import Web, sql
+from conftest import Web, serving_web, sql
 
 from include import egress, harvest, settings, ytdlp
 from include.faults import Fault
@@ -18,11 +18,8 @@ HLS = "application/vnd.apple.mpegurl"
 @pytest.fixture
 def inner() -> Iterator[Web]:
     """A second server of this machine that no harvest may reach."""
-    found = Web()
-    Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
+    with serving_web() as found:
+        yield found
 
 
 @pytest.fixture
