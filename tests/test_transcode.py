@@ -88,6 +88,18 @@ def test_a_source_is_downloaded_once_for_all_its_clips(web: Web, talk: str) -> N
     assert len(store.paths_below("audio")) == 8
 
 
+def test_five_seconds_are_cut_out_of_an_hour(web: Web, recording: Recording) -> None:
+    hour = "adelay=3000s:all=1,apad=whole_dur=3600s"  # silence, but for 12 s
+    url = web.add("hour.flac", recording("hour.flac", 12, options=("-af", hour)), content_type="audio/flac")
+    harvest.harvest_batch([f"{url}#t=3003,3008"])
+    assert run() == {"ready": 1}
+    (clip,) = clips()
+    assert (clip["audio_start_ms"], clip["audio_end_ms"], clip["duration_s"]) == (3_003_000, 3_008_000, 5.0)
+    samples, _ = soundfile.read(io.BytesIO(store.read_bytes(store.audio_path(clip["audio_sha256"]))))
+    undone = samples / 10 ** (clip["measures"]["gain_db"] / 20)
+    assert np.abs(undone - chirp(8)[3 * RATE_HZ :]).max() < 0.01
+
+
 def test_a_source_without_times_is_cut_by_rule(web: Web, recording: Recording) -> None:
     url = web.add("long.mp3", recording("long.mp3", 24))
     harvest.harvest_batch([url])
