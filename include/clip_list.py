@@ -69,7 +69,7 @@ def _insert(connection: "Connection[catalog.Row]", n_tries: int = MAX_TRIES) -> 
 
     try:
         with connection.transaction():
-            # Nobody counts coverage before this is done: it may overlook that a source is meanwhile sought for something.
+            # Nobody counts coverage meanwhile: what a source comes to be sought for may be overlooked here.
             connection.execute("lock table catalog.coverage in share mode")
             n_sources = catalog.run(connection, "insert_manifest_sources")
             catalog.run(connection, "note_manifest_clips")

@@ -75,7 +75,7 @@ def read() -> tuple["Counter[Group]", "Counter[Group]"]:
 
 
 def keep_up(connection: "Connection[catalog.Row]") -> None:
-    """Bring the counts up to what the transaction's snapshot shows, by what changed or, if that is much, from scratch."""
+    """Bring the counts up to what the transaction's snapshot shows: by what changed; if that is much, from scratch."""
     changes = catalog.row(connection, "select_coverage_changes")
     if changes and changes["is_everything"]:
         connection.execute("set local work_mem = '64MB'")  # labels and sources are hashed by the million

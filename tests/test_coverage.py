@@ -36,16 +36,15 @@ select 'c-' || n, (n + %(salt)s) %% 4, '{}', '{}', '{}', '{}',
     case when (n + %(salt)s) %% 2 = 0 then 'de' end, case when n %% 5 = 0 then 'female' end,
     case when (n + %(salt)s) %% 7 > 0 then '20-39' end
 from generate_series(%(first)s::int, %(last)s) as n on conflict do nothing"""
-OF_RANGE = "in (select 'c-' || n from generate_series(%(first)s::int, %(last)s) as n)"
 CHANGES = {
     INSERT_SOURCE: 4,
     INSERT_CLIPS: 6,
     INSERT_LABELS: 8,
-    f"delete from catalog.label where clip_id {OF_RANGE}": 5,
-    f"update catalog.label set language = 'fr', n_raters = %(salt)s where clip_id {OF_RANGE}": 2,
-    f"update catalog.clip set state = %(state)s where clip_id {OF_RANGE}": 8,
-    f"update catalog.clip set hint = 'a hint' where clip_id {OF_RANGE}": 1,
-    f"delete from catalog.clip where clip_id {OF_RANGE}": 2,
+    "delete from catalog.label where clip_id = any(%(clips)s)": 5,
+    "update catalog.label set language = 'fr', n_raters = %(salt)s where clip_id = any(%(clips)s)": 2,
+    "update catalog.clip set state = %(state)s where clip_id = any(%(clips)s)": 8,
+    "update catalog.clip set hint = 'a hint' where clip_id = any(%(clips)s)": 1,
+    "delete from catalog.clip where clip_id = any(%(clips)s)": 2,
     "update catalog.source set aim = %(aim)s, is_to_cut = %(flag)s where source_id = %(source)s": 4,
     "update catalog.source set is_to_cut = not is_to_cut where source_id = %(source)s": 1,
     "delete from catalog.source where source_id = %(source)s and not exists (select from catalog.clip"
@@ -59,12 +58,14 @@ def change(dice: random.Random) -> tuple[str, dict[str, Any]]:
     """A statement that changes what is counted, and what it is run with."""
     [statement] = dice.choices(list(CHANGES), list(CHANGES.values()))
     first = dice.randrange(N_CLIPS)
+    last = first + dice.choice((0, 0, 3, 10))
     return statement, {
         "source": f"bench:{dice.randrange(N_SOURCES)}",
         "aim": dice.choice(AIMS),
         "flag": dice.random() < 0.3,
         "first": first,
-        "last": first + dice.choice((0, 0, 3, 10)),
+        "last": last,
+        "clips": [f"c-{n}" for n in range(first, last + 1)],
         "state": dice.choice(STATES),
         "salt": dice.randrange(5),
     }
