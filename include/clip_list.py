@@ -69,7 +69,10 @@ def _insert(connection: "Connection[catalog.Row]", n_tries: int = MAX_TRIES) -> 
 
     try:
         with connection.transaction():
+            # Nobody counts coverage meanwhile: what a source comes to be sought for may be overlooked here.
+            connection.execute("lock table catalog.coverage in share mode")
             n_sources = catalog.run(connection, "insert_manifest_sources")
+            catalog.run(connection, "note_manifest_clips")
             # 4 µs of 22 a row. A clip goes in with the source that it is joined to, and no source is ever deleted.
             catalog.run(connection, "skip_foreign_keys")
             return {"new_sources": n_sources, "new_clips": catalog.run(connection, "insert_manifest_clips")}

@@ -6,9 +6,13 @@ The same catalog and file give the same shares.
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from include import catalog
 from include.sources import Listing, Quotas, Search
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +53,41 @@ def _groups(entry: Search | Listing) -> list[Group]:
 
 
 def read() -> tuple["Counter[Group]", "Counter[Group]"]:
-    """Clips that are labelled, and clips on their way, by group; none where there are none."""
+    """Clips that are labelled, and clips on their way, by group; none where there are none.
+
+    Counts what changed since the last time (docs/decisions: coverage follows what changed).
+    """
+    from psycopg import IsolationLevel
+
     have: Counter[Group] = Counter()
     in_pipeline: Counter[Group] = Counter()
     with catalog.connect() as connection:
-        connection.execute("set local work_mem = '64MB'")  # labels and sources are hashed by the million
+        # One snapshot shows changes, what was noted of them, and the counts. It is taken after the locks are there: an
+        # older one would not show what another planner has just counted, and would show a truncated table as empty.
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        connection.execute("lock table catalog.coverage in exclusive mode")
+        connection.execute("lock table catalog.clip, catalog.label, catalog.source in access share mode")
+        keep_up(connection)
         for row in catalog.rows(connection, "read_coverage"):
             group = (row["dimension"], row["value"])
             have[group], in_pipeline[group] = row["have"], row["in_pipeline"]
     return +have, +in_pipeline
+
+
+def keep_up(connection: "Connection[catalog.Row]") -> None:
+    """Bring the counts up to what the transaction's snapshot shows: by what changed; if that is much, from scratch."""
+    changes = catalog.row(connection, "select_coverage_changes")
+    if changes and changes["is_everything"]:
+        connection.execute("set local work_mem = '64MB'")  # labels and sources are hashed by the million
+        catalog.create(connection, "create_counted_coverage")
+        connection.execute("delete from catalog.coverage")
+        connection.execute("insert into catalog.coverage select * from counted")
+    else:
+        catalog.create(connection, "create_noted_coverage")
+        connection.execute("analyze noted")
+        catalog.run(connection, "move_coverage")
+        connection.execute("delete from catalog.coverage where n_clips = 0")
+    connection.execute("delete from catalog.coverage_change")
 
 
 def log_table(

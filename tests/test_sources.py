@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -305,57 +304,6 @@ def test_the_budget_goes_where_most_is_lacking(configured: Path, caplog: pytest.
         (["ytsearch400:three"], 1),
     ]
     assert plan[1]["aim"] == {"family": ["sarcasm"]}
-
-
-SCATTERED = [
-    """
-insert into catalog.source (source_id, url, speaker_group, aim, is_to_cut, retry_at)
-select 'bench:' || n, 'https://bench.example/' || n, 'g',
-    case n % 3 when 0 then '{}' when 1 then '{"language": ["de"]}' else '{"family": ["neutral", "sarcasm"]}' end::jsonb,
-    n % 5 = 0, case when n % 10 = 0 then now() end
-from generate_series(1, 120) as n""",
-    """
-insert into catalog.clip (clip_id, source_id, start_ms, end_ms, state, reason, retry_at, audio_sha256, duration_s)
-select 'bench-' || n, 'bench:' || n * 7 % 90 + 1, 0, 9000,
-    (array['candidate', 'ready', 'ready', 'failed', 'rejected', 'blocked', 'gone', 'ready'])[1 + n % 8], 'r', now(),
-    repeat('0', 64), 9
-from generate_series(1, 300) as n""",
-    """
-insert into catalog.label (clip_id, n_raters, emotion_votes, word_votes, emotion_soft, emotion_hard, emotion_plurality,
-    has_agreement, arousal_n, valence_n, background_sounds, is_held, vocabulary_version, language, perceived_gender,
-    perceived_age_group)
-select 'bench-' || n * 3, n % 4, '{}', '{}', '{}', '{}',
-    (array['{neutral}', '{sarcasm,neutral}', '{}'])[1 + n % 3]::text[], true, 0, 0, '{}', false, 'v',
-    case when n % 2 = 0 then 'de' end, case when n % 5 = 0 then 'female' end, case when n % 7 > 0 then '20-39' end
-from generate_series(1, 150) as n""",
-]
-
-
-@pytest.mark.usefixtures("pipeline")
-def test_coverage_is_what_one_counts_by_hand() -> None:
-    with catalog.connect() as connection:
-        for statement in SCATTERED:
-            connection.execute(statement)
-    labels = {r["clip_id"]: r for r in sql("select * from catalog.label where n_raters > 0")}
-    aims = {r["source_id"]: r["aim"] for r in sql("select source_id, aim from catalog.source")}
-    clips = sql("select clip_id, source_id, state from catalog.clip")
-    have: Counter[tuple[str, str]] = Counter()
-    on_their_way: list[str] = []
-    for clip in clips:
-        label = labels.get(clip["clip_id"])
-        if clip["state"] == "ready" and label:
-            said = {"language": "language", "gender": "perceived_gender", "age_group": "perceived_age_group"}
-            have.update((name, label[column]) for name, column in said.items() if label[column])
-            have.update(("family", value) for value in label["emotion_plurality"])
-        elif clip["state"] in ("ready", "candidate", "failed"):
-            on_their_way.append(clip["source_id"])
-    cut = {clip["source_id"] for clip in clips}
-    to_cut = sql("select source_id from catalog.source where is_to_cut")
-    on_their_way += [row["source_id"] for row in to_cut if row["source_id"] not in cut]
-    aimed_at = [(name, value) for one in on_their_way for name, values in aims[one].items() for value in values]
-    assert coverage.read() == (have, Counter(aimed_at))
-    assert len(have) == 5
-    assert len(set(aimed_at)) == 3
 
 
 def rss(*urls: str) -> str:

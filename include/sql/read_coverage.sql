@@ -1,32 +1,13 @@
 -- Clips by group: labelled ones, and those in the pipeline whose source was sought for the group. A source that is
--- yet to be cut counts as one. Only ready clips with a rater have a label that counts. Millions of rows are first
--- counted by what is the same in them, of which there is little, and taken apart after that; in one pass over clips,
--- labels and sources, which Postgres shares among its workers.
+-- yet to be cut counts as one.
 with
-counted as (
-    select
-        label.emotion_plurality,
-        label.language,
-        label.perceived_gender as gender,
-        label.perceived_age_group as age_group,
-        source.aim,
-        count(*) as n_clips
-    from catalog.clip
-    left join catalog.label on clip.clip_id = label.clip_id and label.n_raters > 0 and clip.state = 'ready'
-    left join catalog.source on clip.source_id = source.source_id and source.aim <> '{}' and label.clip_id is null
-    where
-        clip.state in ('candidate', 'failed', 'ready')
-        and (label.clip_id is not null or source.source_id is not null)
-    group by label.emotion_plurality, label.language, label.perceived_gender, label.perceived_age_group, source.aim
-),
-
-labelled as (select * from counted where aim is null),
+labelled as (select * from catalog.coverage where aim is null),
 
 sought as (
     select
         aim,
         n_clips
-    from counted
+    from catalog.coverage
     where aim is not null
     union all
     select
