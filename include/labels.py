@@ -74,13 +74,14 @@ def _write(connection: "Connection[catalog.Row]", said: columns.Annotations, wor
     found = catalog.rows(connection, "select_annotator_weights", annotator_ids=annotator_ids)
     weights = tally.Weights.of(found, annotator_ids)
     votes = said.current
-    votes = votes[~weights.is_blocked[votes.annotator]]
     n_clips, version = len(said.clip_ids), vocabulary.load()[0]
 
     def label(first: int) -> bytes:
         n = min(columns.CLIPS_AT_ONCE, n_clips - first)
         begin, end = np.searchsorted(votes.clip, [first, first + n])
-        return _csv(tally.labels(votes[slice(begin, end)], first, n, weights, words, held, version))
+        counted = votes[slice(begin, end)]
+        counted = counted[~weights.is_blocked[counted.annotator]]
+        return _csv(tally.labels(counted, first, n, weights, words, held, version))
 
     into = sql.SQL("copy catalog.label ({}) from stdin (format csv)").format(
         sql.SQL(", ").join(map(sql.Identifier, label_schema().names))
@@ -92,12 +93,12 @@ def _write(connection: "Connection[catalog.Row]", said: columns.Annotations, wor
 
 
 def _ahead(work: Callable[[int], bytes], items: Iterable[int]) -> Iterator[bytes]:
-    """What comes of each item; while one result is used, the next is made."""
-    with ThreadPoolExecutor(1) as pool:
+    """What comes of each item; while one result is used, the next ones are made."""
+    with ThreadPoolExecutor(2) as pool:
         making: list[Future[bytes]] = []
         for item in items:
             making.append(pool.submit(work, item))
-            if len(making) == 2:
+            if len(making) == 3:
                 yield making.pop(0).result()
         for last in making:
             yield last.result()

@@ -234,7 +234,7 @@ def runs(clip: "Numbers", codes: "Numbers") -> "tuple[Numbers, Numbers, Numbers]
 
     is_said = codes >= 0
     n_codes = int(codes.max(initial=0)) + 1
-    pairs = np.sort(clip[is_said].astype(np.int64) * n_codes + codes[is_said])
+    pairs = np.sort(clip[is_said].astype(np.int64) * n_codes + codes[is_said], kind="stable")  # it is nearly sorted
     starts = np.flatnonzero(np.diff(pairs, prepend=-1))
     return pairs[starts] // n_codes, pairs[starts] % n_codes, np.diff(starts, append=len(pairs))
 
