@@ -255,11 +255,14 @@ def plain_aggregate() -> dict[str, Any]:
             " if(isnan(valence), null, valence) as valence from arrow_votes join arrow_lists using (code)"
         )
         began, cpu = time.perf_counter(), time.process_time()
-        for kind in ("words", "families"):
-            duck.execute(
-                f"create table {kind} as select clip_id, name, count(*) as n"
-                f" from (select clip_id, unnest({kind}) as name from votes) group by all"
-            )
+        duck.execute(
+            "create table word_votes as select clip_id, word, count(*) as n"
+            " from (select clip_id, unnest(words) as word from votes) group by all"
+        )
+        duck.execute(
+            "create table family_votes as select clip_id, family, count(*) as n"
+            " from (select clip_id, unnest(families) as family from votes) group by all"
+        )
         duck.execute(
             "create table means as select clip_id, count(arousal) as n, avg(arousal) as a, stddev_pop(arousal) as sa,"
             " count(valence) as nv, avg(valence) as v, stddev_pop(valence) as sv from votes group by clip_id"

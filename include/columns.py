@@ -158,9 +158,7 @@ def read_all(connection: "Connection[catalog.Row]") -> Annotations:
         for first in range(0, max(1, shared["n_blocks"]), BLOCKS_AT_ONCE)
     ]
     n_readers = min(READERS, len(parts))
-    stretches = [
-        parts[len(parts) * n // n_readers : len(parts) * (n + 1) // n_readers] for n in range(n_readers)
-    ]
+    stretches = [parts[len(parts) * n // n_readers : len(parts) * (n + 1) // n_readers] for n in range(n_readers)]
     with ExitStack() as stack, ThreadPoolExecutor(n_readers) as pool:
         readers = [stack.enter_context(_reader(shared["snapshot"])) for _ in stretches]
         read = pool.map(lambda reader, stretch: list(_read(reader, stretch, TEXTS)), readers, stretches)
