@@ -19,18 +19,23 @@ def rows(table: "pa.Table", json_columns: Collection[str]) -> bytes:
     """Rows of a table, to stand between HEADER and TRAILER.
 
     Its columns are texts, numbers (integers go out as `integer`, of 4 bytes), truth values and lists of texts;
-    those named in `json_columns` are JSON texts for `jsonb`.
+    those named in `json_columns` are JSON texts for `jsonb`. Raises TypeError on another type, ValueError on an
+    integer that is too large.
     """
     import numpy as np
-    import pyarrow.compute as pc
 
     pieces = [_fixed([(">i2", table.num_columns)], table.num_rows)]
     for name in table.column_names:
         pieces += _field(table[name].combine_chunks(), is_json=name in json_columns)
-    joined = pc.binary_join_element_wise(*pieces, b"", null_handling="replace", null_replacement=_NULL)
-    _, offsets, content = joined.buffers()
-    found: bytes = content.slice(0, np.frombuffer(offsets, np.int32)[len(joined)]).to_pybytes()
+    _, offsets, content = _side_by_side(pieces).buffers()
+    found: bytes = content.slice(0, np.frombuffer(offsets, np.int32)[table.num_rows]).to_pybytes()
     return found
+
+
+def _side_by_side(pieces: "list[pa.BinaryArray]") -> "pa.BinaryArray":
+    import pyarrow.compute as pc
+
+    return pc.binary_join_element_wise(*pieces, b"", null_handling="replace", null_replacement=_NULL)
 
 
 def _field(column: "pa.Array", *, is_json: bool = False) -> "list[pa.BinaryArray]":
@@ -38,17 +43,29 @@ def _field(column: "pa.Array", *, is_json: bool = False) -> "list[pa.BinaryArray
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_list(column.type):
-        items = pc.binary_join_element_wise(*_field(column.values), b"")
-        content = pc.binary_join(pa.ListArray.from_arrays(column.offsets, items), b"")
+    kind = column.type
+    if pa.types.is_list(kind):
+        items = _side_by_side(_field(column.values))
+        content = pc.binary_join(pa.ListArray.from_arrays(column.offsets, items, mask=column.is_null()), b"")
+        n_items = column.value_lengths().fill_null(0)
         # One dimension, no null in it, of texts, so many, counted from 1.
-        shape = [(">i4", value) for value in (1, 0, _OID_OF_TEXT, column.value_lengths(), 1)]
-        return _sized(shape, content)
-    if pa.types.is_string(column.type):
+        return _sized([(">i4", value) for value in (1, 0, _OID_OF_TEXT, n_items, 1)], content)
+    if pa.types.is_string(kind):
         return _sized([("u1", 1)] if is_json else [], column.cast(pa.binary()))  # jsonb: version 1 of its format
-    kind, n_bytes = {pa.float64(): (">f8", 8), pa.bool_(): ("?", 1)}.get(column.type, (">i4", 4))
-    values = column.to_numpy(zero_copy_only=False)
-    return [_fixed([(">i4", n_bytes), (kind, values)], len(column), column)]
+    if pa.types.is_integer(kind):
+        return _numbers(column.cast(pa.int32()), ">i4")
+    if pa.types.is_float64(kind):
+        return _numbers(column, ">f8")
+    if pa.types.is_boolean(kind):
+        return _numbers(column, "?")
+    raise TypeError(f"{kind} is not written")
+
+
+def _numbers(column: "pa.Array", kind: str) -> "list[pa.BinaryArray]":
+    import numpy as np
+
+    values = column.fill_null(False if kind == "?" else 0).to_numpy(zero_copy_only=False)
+    return [_fixed([(">i4", np.dtype(kind).itemsize), (kind, values)], len(column), column)]
 
 
 def _sized(begin: "list[tuple[str, object]]", content: "pa.BinaryArray") -> "list[pa.BinaryArray]":
