@@ -4,8 +4,9 @@ Texts are coded: a column is an array of integers and the distinct texts that th
 counted by integers. docs/decisions/ says why this is not done by Postgres.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
 
     Numbers = np.ndarray[Any, np.dtype[Any]]
 
-BLOCKS_AT_ONCE = 16_384  # of the table, 8 kB each: about 300,000 annotations
+BLOCKS_AT_ONCE = 4_096  # of the table, 8 kB each: about 80,000 annotations
 CLIPS_AT_ONCE = 20_000
+READERS = 2  # while the server is at one's part, the other's is taken apart
 NOT_SAID = 15
 TEXTS = (
     "vocabulary_version", "emotions", "background_sounds", "flagged_fields", "age_group",
     "gender", "accent", "audio_quality", "language", "transcription", "audio_description", "video_description",
 )  # fmt: skip
 NUMBERS = ("submitted_at", "hash", "arousal", "valence", "time_spent_s", "is_retracted")
-LIST_SEPARATOR = "\x1f"
+LIST_SEPARATOR, RECORD_SEPARATOR = "\x1f", b"\x1e"
+WRITTEN = ("annotator_id", "transcription", "audio_description", "video_description")  # by people, of any characters
 
 
 @dataclass(frozen=True)
@@ -101,16 +104,8 @@ class Annotations:
         """The latest of each annotator on each clip, by clip and annotator; without what is withdrawn by then."""
         import numpy as np
 
-        pair = self.pair
-        order = np.argsort(pair, kind="stable")
-        is_same = pair[order[1:]] == pair[order[:-1]]
-        several = np.zeros(len(order), bool)
-        several[1:] |= is_same
-        several[:-1] |= is_same
-        rows = order[several]
-        order[several] = rows[np.lexsort((self.hash[rows], self.submitted_at[rows], pair[rows]))]
-        is_latest = np.append(~is_same, True)[: len(order)]
-        latest = order[is_latest]
+        order, is_same = _sorted(self.pair, self.submitted_at, self.hash)
+        latest = order[np.append(~is_same, True)[: len(order)]]
         return self[latest[~self.is_retracted[latest]]]
 
     @property
@@ -126,29 +121,61 @@ class Annotations:
 
         rows = np.flatnonzero(chosen[self.annotator])
         # Two sorts of whole numbers are several times faster than one by three columns.
-        in_time = rows[np.lexsort((self.hash[rows], self.submitted_at[rows]))]
+        in_time = rows[_sorted(self.submitted_at[rows], self.hash[rows])[0]]
         key = self.annotator[in_time].astype(np.int64) * len(rows) + np.arange(len(rows))
-        rows = in_time[np.argsort(key)]
+        rows = in_time[np.argsort(key, kind="stable")]
         ends = np.cumsum(np.bincount(self.annotator[rows], minlength=len(chosen)))
         found: Numbers = rows[ends[self.annotator[rows]] - np.arange(len(rows)) <= n]
         return found
 
 
+def _sorted(key: "Numbers", *further: "Numbers") -> "tuple[Numbers, Numbers]":
+    """Rows in the order of a key, and where it is the same, of further ones; and whether it is that of the next row."""
+    import numpy as np
+
+    order = np.argsort(key, kind="stable")  # several times faster where much is in order
+    is_same = key[order[1:]] == key[order[:-1]]
+    several = np.zeros(len(order), bool)
+    several[1:] |= is_same
+    several[:-1] |= is_same
+    rows = order[several]
+    order[several] = rows[np.lexsort([column[rows] for column in (*further[::-1], key)])]
+    return order, is_same
+
+
 def read_all(connection: "Connection[catalog.Row]") -> Annotations:
-    """Every annotation of the catalog."""
+    """Every annotation that is in the catalog for good: not what this transaction adds."""
     from psycopg import sql
 
     # Parts of the table by where they lie on disk: each is read once, whatever the order of the clips in it.
-    size = connection.execute("select pg_relation_size('catalog.annotation') / 8192 as n_blocks").fetchone()
-    assert size is not None  # a function of one row
+    shared = connection.execute(
+        "select pg_relation_size('catalog.annotation') / 8192 as n_blocks, pg_export_snapshot() as snapshot"
+    ).fetchone()
+    assert shared is not None  # functions of one row
     part = sql.SQL("catalog.annotation where ctid >= {}::tid and ctid < {}::tid")
-    return _read(
-        connection,
-        [
-            part.format(f"({first},0)", f"({first + BLOCKS_AT_ONCE},0)")
-            for first in range(0, max(1, size["n_blocks"]), BLOCKS_AT_ONCE)
-        ],
-    )
+    parts = [
+        part.format(f"({first},0)", f"({first + BLOCKS_AT_ONCE},0)")
+        for first in range(0, max(1, shared["n_blocks"]), BLOCKS_AT_ONCE)
+    ]
+    n_readers = min(READERS, len(parts))
+    stretches = [parts[len(parts) * n // n_readers : len(parts) * (n + 1) // n_readers] for n in range(n_readers)]
+    with ExitStack() as stack, ThreadPoolExecutor(n_readers) as pool:
+        readers = [stack.enter_context(_reader(shared["snapshot"])) for _ in stretches]
+        read = pool.map(lambda reader, stretch: list(_read(reader, stretch, TEXTS)), readers, stretches)
+        return _join([part for stretch in read for part in stretch], TEXTS)
+
+
+@contextmanager
+def _reader(snapshot: str) -> "Iterator[Connection[catalog.Row]]":
+    """A connection that sees what another one saw."""
+    from psycopg import sql
+
+    with catalog.connect() as connection:
+        connection.execute("set transaction isolation level repeatable read, read only")
+        connection.execute(sql.SQL("set transaction snapshot {}").format(snapshot))
+        # Or who waits for the other connection would be waited for, for ever.
+        connection.execute("set local lock_timeout = '1min'")
+        yield connection
 
 
 def read_clips(
@@ -166,31 +193,31 @@ def read_clips(
         " (select * from catalog.annotation where annotation.clip_id = {table}.clip_id offset 0) as annotation"
         " where {table}.batch = {batch}"
     )
-    return _read(connection, [part.format(table=sql.Identifier(clip_table), batch=batch) for batch in batches], texts)
+    parts = [part.format(table=sql.Identifier(clip_table), batch=batch) for batch in batches]
+    return _join(list(_read(connection, parts or [sql.SQL("catalog.annotation where false").format()], texts)), texts)
 
 
 def _read(
-    connection: "Connection[catalog.Row]", parts: "list[sql.Composed]", texts: Sequence[str] = TEXTS
-) -> Annotations:
-    """Fetch parts one after the other; while the server is at the next, the last is taken apart."""
+    connection: "Connection[catalog.Row]", parts: "list[sql.Composed]", texts: Sequence[str]
+) -> "Iterator[dict[str, Any]]":
+    """Fetch parts one after the other, and take each apart."""
+    import pyarrow as pa
     from psycopg import sql
 
+    # Arrow's own allocator gives memory back as soon as it is free: getting it anew took a third of our time here.
+    pa.set_memory_pool(pa.system_memory_pool())
     # Compiling the statement takes longer than it saves.
     connection.execute("set local jit = off")
-    parts = parts or [sql.SQL("catalog.annotation where false").format()]
     statement = sql.SQL(catalog.statement("select_annotation_columns"))
-    with ThreadPoolExecutor(1) as pool, connection.cursor(binary=True) as cursor:
-        taken_apart = []
+    with connection.cursor(binary=True) as cursor:
         for part in parts:
             fetched = cursor.execute(statement.format(source=part)).fetchone()
             assert fetched is not None  # an aggregate has one row
-            taken_apart.append(pool.submit(_take_apart, fetched, texts))
-            del fetched
-        return _join([done.result() for done in taken_apart], texts)
+            yield _take_apart(fetched, texts)
 
 
 def _take_apart(fetched: catalog.Row, texts: Sequence[str]) -> dict[str, Any]:
-    """One part as arrays: numbers by name, and for each text its Arrow dictionary."""
+    """One part as arrays: numbers and coded texts by name."""
     import numpy as np
 
     def numbers(name: str, kind: str) -> "Numbers":
@@ -207,27 +234,28 @@ def _take_apart(fetched: catalog.Row, texts: Sequence[str]) -> dict[str, Any]:
         "valence": valence - 5,
         "is_retracted": packed >= 256,
         **{
-            name: _texts(fetched[name], fetched["n_rows"]).dictionary_encode()
+            name: _coded(fetched[name], fetched["n_rows"], b"\0" if name in WRITTEN else RECORD_SEPARATOR)
             for name in ("clip_id", "annotator_id", *texts)
         },
     }
 
 
-def _texts(joined: bytes | None, n_rows: int) -> "pa.StringArray":
-    """Texts that are parted by NUL; null where a text is blank."""
+def _coded(joined: bytes | None, n_rows: int, separator: bytes) -> Coded:
+    """Texts that are parted by a byte."""
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    if not n_rows:
-        return pa.array([], pa.string())
-    content = np.frombuffer(joined or b"", np.uint8)
-    is_end = content == 0
-    texts = content[~is_end]
-    ends = np.append(np.flatnonzero(is_end) - np.arange(n_rows - 1), len(texts)).astype(np.int32)
-    offsets = np.append(np.int32(0), ends)
-    is_text = np.packbits(np.diff(offsets) > 0, bitorder="little")
-    buffers = (pa.py_buffer(offsets), pa.py_buffer(texts), pa.py_buffer(is_text))
-    return pa.StringArray.from_buffers(n_rows, *buffers)
+    # Each text with the separator behind it, so that none has to be moved.
+    content = np.frombuffer(joined + separator if joined is not None else b"", np.uint8)
+    offsets = np.zeros(n_rows + 1, np.int32)
+    offsets[1:] = np.flatnonzero(content == separator[0]) + 1
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
+    coded = pa.Array.from_buffers(pa.binary(), n_rows, buffers).dictionary_encode()
+    texts = pc.binary_slice(coded.dictionary, 0, -1).cast(pa.string())
+    codes = coded.indices.to_numpy()
+    blank = pc.index(texts, "").as_py()
+    return Coded(codes if blank < 0 else np.where(codes == blank, np.int32(-1), codes), texts)
 
 
 def _join(parts: list[dict[str, Any]], texts: Sequence[str]) -> Annotations:
@@ -238,15 +266,26 @@ def _join(parts: list[dict[str, Any]], texts: Sequence[str]) -> Annotations:
         return np.concatenate([part.pop(name) for part in parts])
 
     def coded(name: str) -> Coded:
-        found = pa.chunked_array([part.pop(name) for part in parts]).unify_dictionaries().combine_chunks()
-        return Coded(found.indices.fill_null(-1).to_numpy(), found.dictionary)
+        found = [part.pop(name) for part in parts]
+        together = pa.concat_arrays([column.texts for column in found]).dictionary_encode()
+        ends = np.cumsum([len(column.texts) for column in found])
+        new_codes = np.split(together.indices.to_numpy(), ends[:-1])
+        return Coded(
+            np.concatenate(
+                [np.append(new, np.int32(-1))[old.codes] for new, old in zip(new_codes, found, strict=True)]
+            ),
+            together.dictionary,
+        )
 
-    clip, annotator = coded("clip_id").ranked(), coded("annotator_id").ranked()
+    ids = ("clip_id", "annotator_id")
+    with ThreadPoolExecutor(READERS) as pool:
+        found = dict(zip((*ids, *texts), pool.map(coded, (*ids, *texts)), strict=True))
+        clip, annotator = pool.map(Coded.ranked, (found.pop(name) for name in ids))
     return Annotations(
         clip=clip.codes,
         clip_ids=clip.texts,
         annotator=annotator.codes,
         annotator_ids=annotator.texts,
         **{name: numbers(name) for name in NUMBERS},
-        said={name: coded(name) for name in texts},
+        said=found,
     )

@@ -71,7 +71,7 @@ class Words:
 def labels(
     votes: Annotations, first: int, n_clips: int, weights: Weights, words: Words, held: set[str], version: str
 ) -> "pa.Table":
-    """Labels of `n_clips` clips from `first` on, as catalog.label takes them: a row a clip, maps and lists as text.
+    """Labels of `n_clips` clips from `first` on, as catalog.label takes them: a row a clip, maps as JSON texts.
 
     `votes` are these clips' current ones of annotators who are not blocked, by clip and annotator.
     """
@@ -117,20 +117,21 @@ def _emotions(votes: Annotations, clip: "Numbers", n_clips: int, weight: "Number
     n_choosers = _count(clip[having(rows, len(votes))], n_clips)
     clips, chosen = np.nonzero(n)
     counted, weighs = n[clips, chosen], total[clips] > 0
-    names = _quoted(families)
+    names, quoted = pa.array(families, pa.string()), _quoted(families)
     soft = pa.array(weights[clips, chosen][weighs] / total[clips][weighs])
-    plurality = _joined(clips, names.take(chosen), n_clips, counted == most[clips])
+    plurality = _listed(clips, names.take(chosen), n_clips, counted == most[clips])
+    no_agreement, none = (pa.scalar(names, plurality.type) for names in (["no_agreement"], []))
     is_agreed, is_asked = most >= 2, n_choosers >= 2
     with np.errstate(divide="ignore", invalid="ignore"):
         agreement = (n * (n - 1)).sum(axis=1) / ((n_choosers - 1) * n_votes)
     return {
-        "emotion_votes": _joined(clips, _pairs(names.take(chosen), pa.array(counted)), n_clips),
+        "emotion_votes": _joined(clips, _pairs(quoted.take(chosen), pa.array(counted)), n_clips),
         "word_votes": _joined(word_clips, _pairs(_quoted(word_names).take(word_codes), pa.array(word_n)), n_clips),
-        "emotion_soft": _joined(clips[weighs], _pairs(names.take(chosen[weighs]), soft), n_clips),
-        "emotion_hard": _joined(clips, names.take(chosen), n_clips, counted >= 2),
+        "emotion_soft": _joined(clips[weighs], _pairs(quoted.take(chosen[weighs]), soft), n_clips),
+        "emotion_hard": _listed(clips, names.take(chosen), n_clips, counted >= 2),
         "emotion_plurality": plurality,
         "has_agreement": is_agreed,
-        "emotion_consensus": pc.if_else(is_agreed, plurality, pc.if_else(is_asked, "{no_agreement}", "{}")),
+        "emotion_consensus": pc.if_else(is_agreed, plurality, pc.if_else(is_asked, no_agreement, none)),
         "emotion_agreement": pa.array(agreement, mask=~is_asked),
     }
 
@@ -181,13 +182,14 @@ def _median_quality(said: Coded, clip: "Numbers", n_clips: int) -> "pa.Array":
 
 def _sounds(said: Coded, clip: "Numbers", n_clips: int) -> "pa.Array":
     """Those that at least half of who answered heard."""
+    import pyarrow as pa
 
     names = sorted({name for answer in said.lists for name in answer})
     code = {name: n for n, name in enumerate(names)}
     rows, sounds = _spread(said.codes, [sorted({code[name] for name in answer}) for answer in said.lists])
     clips, heard, n = runs(clip[rows], sounds)
     n_answered = _count(clip[said.codes >= 0], n_clips)
-    return _joined(clips, _quoted(names).take(heard), n_clips, 2 * n >= n_answered[clips])
+    return _listed(clips, pa.array(names, pa.string()).take(heard), n_clips, 2 * n >= n_answered[clips])
 
 
 def _commonest(said: Coded, clip: "Numbers", n_clips: int) -> "pa.Array":
@@ -234,7 +236,7 @@ def runs(clip: "Numbers", codes: "Numbers") -> "tuple[Numbers, Numbers, Numbers]
 
     is_said = codes >= 0
     n_codes = int(codes.max(initial=0)) + 1
-    pairs = np.sort(clip[is_said].astype(np.int64) * n_codes + codes[is_said])
+    pairs = np.sort(clip[is_said].astype(np.int64) * n_codes + codes[is_said], kind="stable")  # it is nearly sorted
     starts = np.flatnonzero(np.diff(pairs, prepend=-1))
     return pairs[starts] // n_codes, pairs[starts] % n_codes, np.diff(starts, append=len(pairs))
 
@@ -293,7 +295,7 @@ def _named(texts: "pa.Array", codes: "Numbers", is_none: "Numbers") -> "pa.Array
 
 
 def _quoted(names: Sequence[str]) -> "pa.Array":
-    """Names as they stand in JSON, and in a list of Postgres as well."""
+    """Names as they stand in JSON."""
     import pyarrow as pa
 
     return pa.array([json.dumps(name, ensure_ascii=False) for name in names], pa.string())
@@ -306,14 +308,19 @@ def _pairs(names: "pa.Array", values: "pa.Array") -> "pa.Array":
     return pc.binary_join_element_wise(names, pc.cast(values, pa.string()), ":")
 
 
-def _joined(clips: "Numbers", texts: "pa.Array", n_clips: int, is_in: "Numbers | None" = None) -> "pa.Array":
-    """The texts of each clip in braces, by comma: a JSON object of pairs, a Postgres list of names."""
+def _listed(clips: "Numbers", texts: "pa.Array", n_clips: int, is_in: "Numbers | None" = None) -> "pa.ListArray":
+    """The texts of each clip, a list each."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     if is_in is not None:
         clips, texts = clips[is_in], texts.filter(pa.array(is_in))
     ends = np.cumsum(np.bincount(clips, minlength=n_clips))
-    lists = pa.ListArray.from_arrays(pa.array(np.append(0, ends), pa.int32()), texts)
-    return pc.binary_join_element_wise("{", pc.binary_join(lists, ","), "}", "")
+    return pa.ListArray.from_arrays(pa.array(np.append(0, ends), pa.int32()), texts)
+
+
+def _joined(clips: "Numbers", pairs: "pa.Array", n_clips: int) -> "pa.Array":
+    """The pairs of each clip, as a JSON object."""
+    import pyarrow.compute as pc
+
+    return pc.binary_join_element_wise("{", pc.binary_join(_listed(clips, pairs, n_clips), ","), "}", "")
