@@ -128,6 +128,13 @@ def copy_out(connection: "Connection[Row]", name: str, /, **parameters: object) 
             yield bytes(line).replace(b"\\\\", b"\\")
 
 
+def copy_out_csv(connection: "Connection[Row]", name: str, /, **parameters: object) -> Iterator[bytes]:
+    """Rows that `sql/<name>.sql` gives, as COPY writes them in CSV, without a head; they stream as copy_out()'s do."""
+    copy_statement = f"copy (\n{statement(name)}\n) to stdout (format csv)"
+    with connection.cursor() as cursor, cursor.copy(copy_statement, parameters) as copy:
+        yield from map(bytes, copy)
+
+
 def migrate() -> list[str]:
     """Bring the catalog's schema and vocabulary up to date; names of the migrations that were applied.
 

@@ -4,51 +4,46 @@
 with
 placed as (
     select
-        clip_id,
-        row_number() over (partition by split, shard order by position) - 1 as position
+        release_clip.*,
+        row_number() over (partition by split, shard order by position) - 1 as place
     from catalog.release_clip
     where version = %(version)s
 ),
 
--- Each of these steps is done before the next one begins, which is what `offset 0` says: rows are sorted while the
--- sample is still compressed, and it is opened once, which `|| '{}'` does, not for each field that is taken of it.
+-- `offset 0`: rows are sorted before they have their samples.
 sorted as (
     select
-        release_clip.*,
+        placed.*,
         release_shard.path as shard_path,
-        placed.position as place
-    from catalog.release_clip
-    inner join placed on release_clip.clip_id = placed.clip_id
+        placed.clip_id collate "C" as sorted_id
+    from placed
     inner join catalog.release_shard
         on
-            release_clip.version = release_shard.version
-            and release_clip.split = release_shard.split
-            and release_clip.shard = release_shard.shard
-    where release_clip.version = %(version)s
-    order by release_clip.clip_id collate "C"
-    offset 0
-),
-
-opened as (
-    select
-        sorted.*,
-        sorted.sample || '{}' as content
-    from sorted
+            placed.version = release_shard.version
+            and placed.split = release_shard.split
+            and placed.shard = release_shard.shard
+    order by sorted_id
     offset 0
 )
 
 select
     json_build_object(
-        'sample', content,
-        'emotion_votes', (content -> 'emotion_votes')::text,
-        'word_votes', (content -> 'word_votes')::text,
-        'emotion_soft', (content -> 'emotion_soft')::text,
-        'shard_path', shard_path,
-        'position', place,
-        'flac_offset_bytes', flac_offset_bytes,
-        'flac_bytes', flac_bytes,
-        'json_offset_bytes', json_offset_bytes,
-        'json_bytes', json_bytes
+        'sample', kept.sample,
+        'emotion_votes', (kept.sample -> 'emotion_votes')::text,
+        'word_votes', (kept.sample -> 'word_votes')::text,
+        'emotion_soft', (kept.sample -> 'emotion_soft')::text,
+        'shard_path', sorted.shard_path,
+        'position', sorted.place,
+        'flac_offset_bytes', sorted.flac_offset_bytes,
+        'flac_bytes', sorted.flac_bytes,
+        'json_offset_bytes', sorted.json_offset_bytes,
+        'json_bytes', sorted.json_bytes
     ) as record
-from opened
-order by clip_id collate "C"
+from sorted
+cross join lateral (
+    select sample.sample || '{}' as sample
+    from catalog.sample
+    where sample.clip_id = sorted.clip_id and sample.sample_sha256 = sorted.sample_sha256
+    offset 0
+) as kept
+order by sorted.sorted_id

@@ -6,6 +6,6 @@ select
         'word_votes', (sample -> 'word_votes')::text,
         'emotion_soft', (sample -> 'emotion_soft')::text
     ) as record
-from catalog.release_link
+from catalog.released_link
 where version = %(version)s
 order by clip_id collate "C"
