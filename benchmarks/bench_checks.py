@@ -106,7 +106,7 @@ STATEMENTS = {
             inner join catalog.label using (clip_id)
             cross join lateral (
                 select
-                    (array['train', 'train', 'train', 'train', 'train', 'train', 'train', 'train', 'validation', 'test'])[
+                    (string_to_array('train train train train train train train train validation test', ' '))[
                         1 + abs(hashtext(speaker_group)) %% 10] as split
             ) as said
             cross join lateral (

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +15,11 @@ from include import catalog, labels, settings, store
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
     from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
 BATCH_ROWS = 10_000
-PLACE = ("shard_path", "position", "flac_offset_bytes", "flac_bytes", "json_offset_bytes", "json_bytes")
-
-
-@dataclass(frozen=True)
-class _Table:
-    """What a table is made of: a statement, its columns, and how Arrow reads what the statement gives."""
-
-    statement: str
-    schema: "pa.Schema"
-    copy_out: Callable[..., Iterator[bytes]]
-    read: "Callable[[bytes, pa.Schema], Callable[[str], pa.Array]]"
 
 
 def write(version: str, root: str) -> list[str]:
@@ -45,19 +32,14 @@ def write(version: str, root: str) -> list[str]:
 
     def write_clips() -> None:
         with _reading() as connection:
-            for name, statement, schema in (
-                ("clips", "select_release_clips", _clip_schema()),
-                ("links", "select_release_links", _link_schema()),
-            ):
-                table = _Table(statement, schema, catalog.copy_out, _read_objects)
-                _write_parquet(connection, version, f"{root}/{name}.parquet", table, key)
+            _write_parquet(connection, version, f"{root}/clips.parquet", "select_release_clips", _clip_schema(), key)
+            _write_parquet(connection, version, f"{root}/links.parquet", "select_release_links", _link_schema(), key)
 
     def write_others() -> None:
         with _reading() as connection:
             _write_changes(connection, version, f"{root}/changes.json")
             _write_removed(connection, version, f"{root}/removed.jsonl")
-            table = _Table("select_release_votes", _vote_schema(), catalog.copy_out_csv, _read_csv)
-            _write_parquet(connection, version, f"{root}/votes.parquet", table, key)
+            _write_parquet(connection, version, f"{root}/votes.parquet", "select_release_votes", _vote_schema(), key)
 
     # Each half takes about one core, of the server and of ours.
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -159,7 +141,9 @@ def pseudonym(annotator_id: str, key: bytes) -> str:
     return hmac.new(key, annotator_id.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _write_parquet(connection: "Connection[catalog.Row]", version: str, path: str, table: _Table, key: bytes) -> None:
+def _write_parquet(
+    connection: "Connection[catalog.Row]", version: str, path: str, statement: str, schema: "pa.Schema", key: bytes
+) -> None:
     """Stream what a statement gives into a Parquet file; memory does not grow with its rows.
 
     Arrow reads them itself: a Python object for each value would take five times as long. It reads some while the
@@ -167,68 +151,41 @@ def _write_parquet(connection: "Connection[catalog.Row]", version: str, path: st
     """
     import pyarrow.parquet as pq
 
-    lines = table.copy_out(connection, table.statement, version=version)
+    lines = catalog.copy_out(connection, statement, version=version)
+    names = next(lines).decode().rstrip().split(",")
     with (
         store.open_atomic(path) as stream,
-        pq.ParquetWriter(stream, table.schema) as writer,
+        pq.ParquetWriter(stream, schema) as writer,
         ThreadPoolExecutor(max_workers=1) as reader,
     ):
         begun: Future[None] | None = None
         while found := b"".join(islice(lines, BATCH_ROWS)):
             if begun is not None:
                 begun.result()
-            begun = reader.submit(_write_rows, writer, found, table, key)
+            begun = reader.submit(lambda rows: writer.write_table(_as_table(rows, names, schema, key)), found)
         if begun is not None:
             begun.result()
 
 
-def _write_rows(writer: "pq.ParquetWriter", content: bytes, table: _Table, key: bytes) -> None:
-    import pyarrow as pa
-
-    column = table.read(content, table.schema)
-    columns = [_as_column(column(field.name), field, key) for field in table.schema]
-    writer.write_table(pa.table(columns, schema=table.schema))
-
-
-def _read_objects(content: bytes, schema: "pa.Schema") -> "Callable[[str], pa.Array]":
-    """Columns of JSON objects, a line each; what is neither a map nor a place stands in their `sample`."""
-    import pyarrow as pa
-    import pyarrow.json as pj
-
-    def is_beside(field: "pa.Field") -> bool:
-        return pa.types.is_map(field.type) or field.name in PLACE
-
-    beside = [f.with_type(pa.string()) if pa.types.is_map(f.type) else f for f in schema if is_beside(f)]
-    of_sample = pa.field("sample", pa.struct([field for field in schema if not is_beside(field)]))
-    read = pj.read_json(
-        pa.BufferReader(content),
-        read_options=pj.ReadOptions(use_threads=False, block_size=len(content) + 1),
-        parse_options=pj.ParseOptions(
-            explicit_schema=pa.schema([*beside, of_sample]), unexpected_field_behavior="ignore"
-        ),
-    )
-    sample = read["sample"].combine_chunks()
-    own = {field.name for field in beside}
-    return lambda name: read[name].combine_chunks() if name in own else sample.field(name)
-
-
-def _read_csv(content: bytes, schema: "pa.Schema") -> "Callable[[str], pa.Array]":
-    """Columns of rows as COPY writes them in CSV: nothing is null, a text that is empty stands in quotes."""
+def _as_table(content: bytes, names: list[str], schema: "pa.Schema", key: bytes) -> "pa.Table":
+    """Rows in CSV, of columns in this order, as rows of the table; annotators under their pseudonyms."""
     import pyarrow as pa
     from pyarrow import csv
 
     read = csv.read_csv(
         pa.BufferReader(content),
-        read_options=csv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=schema.names),
+        read_options=csv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=names),
         parse_options=csv.ParseOptions(newlines_in_values=True),
         convert_options=csv.ConvertOptions(
-            column_types={f.name: pa.string() if pa.types.is_list(f.type) else f.type for f in schema},
+            column_types={f.name: pa.string() if pa.types.is_nested(f.type) else f.type for f in schema},
+            # COPY writes nothing for null, and an empty text in quotes.
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
         ),
     )
-    return lambda name: read[name].combine_chunks()
+    columns = [_as_column(read[field.name].combine_chunks(), field, key) for field in schema]
+    return pa.table(columns, schema=schema)
 
 
 def _as_column(found: "pa.Array", field: "pa.Field", key: bytes) -> "pa.Array":
@@ -241,7 +198,7 @@ def _as_column(found: "pa.Array", field: "pa.Field", key: bytes) -> "pa.Array":
 
     if pa.types.is_map(field.type):
         return each_once(lambda text: sorted(json.loads(text).items()))
-    if pa.types.is_list(field.type) and pa.types.is_string(found.type):
+    if pa.types.is_list(field.type):
         return each_once(json.loads)
     if field.name == "annotator":
         return each_once(lambda name: pseudonym(name, key))

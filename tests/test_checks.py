@@ -77,7 +77,6 @@ def test_a_corrupted_clip_fails_one_check_that_names_it(frozen: list[str], said:
 
 
 def test_a_clip_id_that_no_reader_can_take_fails(frozen: list[str]) -> None:
-    sql("delete from catalog.sample_stamp where clip_id = %s", frozen[0])
     sql("update catalog.sample set clip_id = 'a.b' where clip_id = %s", frozen[0])
     sql("update catalog.release_clip set clip_id = 'a.b' where clip_id = %s", frozen[0])
     assert 'FAILED expect_column_values_to_match_regex {"column": "clip_id"' in failure()

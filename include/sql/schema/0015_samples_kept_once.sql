@@ -32,8 +32,7 @@ create table catalog.sample_stamp (
     has_accent boolean not null,
     has_age_group boolean not null,
     has_gender boolean not null,
-    form bigint not null,
-    foreign key (clip_id, sample_sha256) references catalog.sample on delete cascade
+    form bigint not null
 );
 comment on table catalog.sample_stamp is
     'What the sample of a clip was made of when it was last made: versions of rows, what may be said of the speaker, and '
@@ -44,7 +43,7 @@ comment on column catalog.sample_stamp.form is
 alter table catalog.release_clip drop column sample;
 alter table catalog.release_link drop column sample;
 
--- A million rows of one release are not asked each for itself whether there is that release.
+-- What foreign keys would see to by asking for each of a million rows whether that is there which was just put there.
 alter table catalog.release_clip drop constraint release_clip_version_fkey;
 create function catalog.delete_release_clips() returns trigger
 language plpgsql
@@ -56,6 +55,17 @@ end
 $$;
 create trigger delete_release_clips after delete on catalog.release
 for each row execute function catalog.delete_release_clips();
+
+create function catalog.delete_sample_stamp() returns trigger
+language plpgsql
+as $$
+begin
+    delete from catalog.sample_stamp where clip_id = old.clip_id and sample_sha256 = old.sample_sha256;
+    return null;
+end
+$$;
+create trigger delete_sample_stamp after delete on catalog.sample
+for each row execute function catalog.delete_sample_stamp();
 
 -- Rows without their samples take the room that they need, in the order in which samples lie.
 cluster catalog.release_clip using release_clip_pkey;
