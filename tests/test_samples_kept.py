@@ -172,7 +172,7 @@ def test_another_statement_or_migration_makes_all_anew(clip_ids: list[str], monk
     release.freeze(V2)
     migrated = {row["form"] for row in stamps().values()}
     text = catalog.statement("freeze_release_clips")
-    others = {"freeze_release_clips": text.replace("catalog.without_address(source.title)", "'Anon'")}
+    others = {"freeze_release_clips": text.replace("catalog.without_address(known.title)", "'Anon'")}
     real = catalog.statement
     monkeypatch.setattr(catalog, "statement", lambda name: others.get(name) or real(name))
     assert release.freeze(V2)["is_changed"]

@@ -2,37 +2,47 @@
 -- or whether there is a release to make of it, is not known yet.
 -- The split hangs on the speaker group alone, so a clip never changes it. Of what raters perceived of a speaker, a
 -- clip says only as much as it shares with enough speaker groups; text with an e-mail address is left out.
--- A sample is made of clips that have none of these versions of their rows; `sample` is null for all others.
+-- A sample is made where the last one of the clip was not made of these versions of its rows; else it is null.
 -- A table that is made of a query is filled by several workers, one that is inserted into by one.
 create temporary table frozen with (toast_tuple_target = 8160) on commit drop as
 with
 released as (
     select
-        clip.clip_id,
-        clip.audio_sha256,
-        clip.audio_bytes,
-        clip.duration_s,
+        clip.*,
         clip.xmin as clip_xmin,
-        told_source.*
+        heard.source_xmin,
+        heard.url,
+        heard.title,
+        heard.speaker_group,
+        heard.licence,
+        heard.source_language,
+        heard.is_link,
+        heard.split
     from catalog.clip
-    -- `offset 0` has the split worked out for each source, not for each clip.
+    -- In an order, this is kept apart, and the split worked out for each source, not for each clip.
     inner join (
         select
             source.source_id,
-            source.speaker_group,
-            source.licence = any(%(linked_licences)s::text[]) as is_link,
             source.xmin as source_xmin,
+            source.url,
+            source.title,
+            source.speaker_group,
+            source.licence,
+            source.language as source_language,
+            source.licence = any(%(linked_licences)s::text[]) as is_link,
             catalog.split_of(source.speaker_group) as split
         from catalog.source
         where source.licence <> all(%(withheld_licences)s::text[])
-        offset 0
-    ) as told_source using (source_id)
+        order by source.source_id
+    ) as heard
+        on clip.source_id = heard.source_id
     where clip.state = 'ready'
 ),
 
 eligible as not materialized (
     select
         released.*,
+        label,
         label.xmin as label_xmin,
         label.perceived_gender,
         label.perceived_age_group,
@@ -104,54 +114,65 @@ known as (
 )
 
 select
-    known.clip_id,
-    known.split,
-    known.is_link,
-    known.audio_sha256,
-    known.audio_bytes,
-    known.duration_s,
-    known.label_xmin,
-    known.clip_xmin,
-    known.source_xmin,
-    known.has_accent,
-    known.has_age_group,
-    known.has_gender,
-    made.sample,
-    coalesce(known.sample_sha256, encode(sha256(convert_to(made.sample::text, 'UTF8')), 'hex')) as sample_sha256
-from known
-left join lateral (
-    select clip.measures || to_jsonb(said) as sample
-    from catalog.label
-    inner join catalog.clip on label.clip_id = clip.clip_id
-    inner join catalog.source on clip.source_id = source.source_id
+    clip_id,
+    split,
+    is_link,
+    audio_sha256,
+    audio_bytes,
+    duration_s,
+    label_xmin,
+    clip_xmin,
+    source_xmin,
+    has_accent,
+    has_age_group,
+    has_gender,
+    sample,
+    coalesce(sample_sha256, encode(sha256(convert_to(sample::text, 'UTF8')), 'hex')) as sample_sha256
+from (
+    select
+        known.clip_id,
+        known.split,
+        known.is_link,
+        known.audio_sha256,
+        known.audio_bytes,
+        known.duration_s,
+        known.label_xmin,
+        known.clip_xmin,
+        known.source_xmin,
+        known.has_accent,
+        known.has_age_group,
+        known.has_gender,
+        known.sample_sha256,
+        case when known.sample_sha256 is null then known.measures || to_jsonb(said) end as sample,
+        -- What is volatile keeps the planner from merging this into what follows, where each sample would be made twice.
+        -- So does `offset 0`, but workers would take no part in what follows.
+        clock_timestamp() as made_at
+    from known
     cross join lateral (
         -- Of two columns of one name the second counts: made at once, an object takes half the time of one that is
         -- put together.
         select
-            label.*,
-            source.source_id,
-            source.url,
-            catalog.without_address(source.title) as title,
-            source.speaker_group,
-            source.licence,
-            coalesce(label.language, source.language) as language,
-            coalesce(clip.audio_start_ms, clip.start_ms) / 1000.0 as start_s,
-            coalesce(clip.audio_end_ms, clip.end_ms) / 1000.0 as end_s,
-            clip.duration_s,
-            clip.sample_rate_hz,
-            clip.audio_sha256,
+            (known.label).*,
+            known.source_id,
+            known.url,
+            catalog.without_address(known.title) as title,
+            known.speaker_group,
+            known.licence,
+            coalesce((known.label).language, known.source_language) as language,
+            coalesce(known.audio_start_ms, known.start_ms) / 1000.0 as start_s,
+            coalesce(known.audio_end_ms, known.end_ms) / 1000.0 as end_s,
+            known.duration_s,
+            known.sample_rate_hz,
+            known.audio_sha256,
             known.split,
-            catalog.without_address(label.transcription) as transcription,
-            catalog.without_address(label.audio_description) as audio_description,
-            catalog.without_address(label.video_description) as video_description,
-            case when known.has_accent then label.perceived_accent end as perceived_accent,
-            case when known.has_accent then label.perceived_accent_share end as perceived_accent_share,
-            case when known.has_age_group then label.perceived_age_group end as perceived_age_group,
-            case when known.has_age_group then label.perceived_age_group_share end as perceived_age_group_share,
-            case when known.has_gender then label.perceived_gender end as perceived_gender,
-            case when known.has_gender then label.perceived_gender_share end as perceived_gender_share
+            catalog.without_address((known.label).transcription) as transcription,
+            catalog.without_address((known.label).audio_description) as audio_description,
+            catalog.without_address((known.label).video_description) as video_description,
+            case when known.has_accent then known.perceived_accent end as perceived_accent,
+            case when known.has_accent then (known.label).perceived_accent_share end as perceived_accent_share,
+            case when known.has_age_group then known.perceived_age_group end as perceived_age_group,
+            case when known.has_age_group then (known.label).perceived_age_group_share end as perceived_age_group_share,
+            case when known.has_gender then known.perceived_gender end as perceived_gender,
+            case when known.has_gender then (known.label).perceived_gender_share end as perceived_gender_share
     ) as said
-    where known.sample_sha256 is null and label.clip_id = known.clip_id
-    -- Keeps the planner from merging this into what stands above, where each sample would be made twice.
-    offset 0
-) as made on true
+) as made

@@ -81,12 +81,13 @@ select
     release_clip.sample_sha256,
     kept.sample
 from catalog.release_clip
--- `offset 0` has each looked up by its key: joined by hashes, millions of samples are written to disk and read back.
+-- An order, of one row, has each looked up by its key: joined by hashes, millions of samples are written to disk and read
+-- back. Workers take part in this, as they would not with `offset 0`.
 cross join lateral (
     select sample.sample
     from catalog.sample
     where sample.clip_id = release_clip.clip_id and sample.sample_sha256 = release_clip.sample_sha256
-    offset 0
+    order by sample.clip_id
 ) as kept;
 comment on view catalog.released_clip is 'Clips of releases with their samples.';
 
@@ -101,6 +102,6 @@ cross join lateral (
     select sample.sample
     from catalog.sample
     where sample.clip_id = release_link.clip_id and sample.sample_sha256 = release_link.sample_sha256
-    offset 0
+    order by sample.clip_id
 ) as kept;
 comment on view catalog.released_link is 'Links of releases with their samples.';
