@@ -168,7 +168,10 @@ def _freeze_rows(connection: "Connection[catalog.Row]", version: str, parent: st
     n_made = catalog.run(connection, "insert_samples")
     catalog.run(connection, "upsert_sample_stamps", form=form)
     log.info("release %s: %d samples are new", version, n_made)
-    return catalog.row(connection, "sum_release", version=version) or {}
+    figures = catalog.row(connection, "sum_release", version=version) or {}
+    if n_made > figures["n_clips"] / 10:
+        connection.execute("analyze catalog.sample (clip_id, sample_sha256), catalog.sample_stamp")
+    return figures
 
 
 def _sample_form(connection: "Connection[catalog.Row]") -> int:

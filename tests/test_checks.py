@@ -1,6 +1,7 @@
 import contextlib
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -22,7 +23,19 @@ def frozen(pipeline: settings.Settings) -> list[str]:
 
 
 def corrupt(clip_id: str, **said: Any) -> None:
-    sql("update catalog.sample set sample = sample || %s::jsonb where clip_id = %s", json.dumps(said), clip_id)
+    """Let the release, and no other, say something else of a clip."""
+    other = uuid4().hex
+    sql(
+        "insert into catalog.sample select clip_id, %s, sample || %s from catalog.released_clip"
+        " where version = %s and clip_id = %s",
+        *(other, json.dumps(said), VERSION, clip_id),
+    )
+    sql(
+        "update catalog.release_clip set sample_sha256 = %s where version = %s and clip_id = %s",
+        other,
+        VERSION,
+        clip_id,
+    )
 
 
 def failure() -> str:
