@@ -95,6 +95,9 @@ def freeze(version: str | None = None, *, is_compact: bool = False) -> dict[str,
         _lock(connection, version, "update")
         if store.exists(manifest_path):
             is_unfinished = _is_unfinished(version)
+            if not is_unfinished:
+                # Who promoted it may have been killed before it let it go.
+                claims.drop(version)
             log.info("release %s has a manifest already: %s", version, "to finish" if is_unfinished else "stays")
             return {**_figures(read_manifest(version)), "is_changed": is_unfinished}
         parent = catalog.row(connection, "select_parent_release", version=version) or {}
