@@ -97,26 +97,35 @@ STATEMENTS = {
         insert into catalog.release (version, vocabulary_version, n_clips)
         values (%(version)s, 'bench', %(n_clips)s)""",
     "frozen clips": """
-        insert into catalog.release_clip (version, clip_id, split, shard, position, audio_sha256, sample, sample_sha256)
-        select
-            %(version)s, clip_id, said.split, 0, 0, clip.audio_sha256, frozen.sample,
-            encode(sha256(frozen.sample::text::bytea), 'hex')
-        from catalog.clip
-        inner join catalog.source using (source_id)
-        inner join catalog.label using (clip_id)
-        cross join lateral (
-            select
-                (array['train', 'train', 'train', 'train', 'train', 'train', 'train', 'train', 'validation', 'test'])[
-                    1 + abs(hashtext(speaker_group)) %% 10] as split
-        ) as said
-        cross join lateral (
-            select clip.measures || to_jsonb(label) || jsonb_build_object(
-                'source_id', source_id, 'url', url, 'title', title, 'speaker_group', speaker_group,
-                'licence', licence, 'start_s', start_ms / 1000.0, 'end_s', end_ms / 1000.0,
-                'duration_s', clip.duration_s, 'sample_rate_hz', sample_rate_hz,
-                'audio_sha256', audio_sha256, 'split', said.split
-            ) as sample
-        ) as frozen""",
+        with
+        made as (
+            select clip_id, said.split, clip.audio_sha256, frozen.sample,
+                encode(sha256(frozen.sample::text::bytea), 'hex') as sample_sha256
+            from catalog.clip
+            inner join catalog.source using (source_id)
+            inner join catalog.label using (clip_id)
+            cross join lateral (
+                select
+                    (string_to_array('train train train train train train train train validation test', ' '))[
+                        1 + abs(hashtext(speaker_group)) %% 10] as split
+            ) as said
+            cross join lateral (
+                select clip.measures || to_jsonb(label) || jsonb_build_object(
+                    'source_id', source_id, 'url', url, 'title', title, 'speaker_group', speaker_group,
+                    'licence', licence, 'start_s', start_ms / 1000.0, 'end_s', end_ms / 1000.0,
+                    'duration_s', clip.duration_s, 'sample_rate_hz', sample_rate_hz,
+                    'audio_sha256', audio_sha256, 'split', said.split
+                ) as sample
+            ) as frozen
+        ),
+
+        kept as (
+            insert into catalog.sample (clip_id, sample_sha256, sample)
+            select clip_id, sample_sha256, sample from made
+        )
+
+        insert into catalog.release_clip (version, clip_id, split, shard, position, audio_sha256, sample_sha256)
+        select %(version)s, clip_id, split, 0, 0, audio_sha256, sample_sha256 from made""",
 }
 
 

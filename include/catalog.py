@@ -118,14 +118,13 @@ def create(connection: "Connection[Row]", name: str, /, **parameters: object) ->
 
 
 def copy_out(connection: "Connection[Row]", name: str, /, **parameters: object) -> Iterator[bytes]:
-    """What `sql/<name>.sql` gives, rows of one JSON object each, as lines of bytes.
+    """What `sql/<name>.sql` gives, as COPY writes it in CSV: the names of the columns, then a row each.
 
     COPY streams: memory does not grow with the rows, and the server goes on while they are worked on.
     """
-    with connection.cursor() as cursor, cursor.copy(f"copy (\n{statement(name)}\n) to stdout", parameters) as copy:
-        for line in copy:
-            # Of what COPY's text format escapes, JSON holds the backslash alone.
-            yield bytes(line).replace(b"\\\\", b"\\")
+    copy_statement = f"copy (\n{statement(name)}\n) to stdout (format csv, header)"
+    with connection.cursor() as cursor, cursor.copy(copy_statement, parameters) as copy:
+        yield from map(bytes, copy)
 
 
 def migrate() -> list[str]:

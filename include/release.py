@@ -95,6 +95,9 @@ def freeze(version: str | None = None, *, is_compact: bool = False) -> dict[str,
         _lock(connection, version, "update")
         if store.exists(manifest_path):
             is_unfinished = _is_unfinished(version)
+            if not is_unfinished:
+                # Who promoted it may have been killed before it let it go.
+                claims.drop(version)
             log.info("release %s has a manifest already: %s", version, "to finish" if is_unfinished else "stays")
             return {**_figures(read_manifest(version)), "is_changed": is_unfinished}
         parent = catalog.row(connection, "select_parent_release", version=version) or {}
@@ -145,6 +148,7 @@ def _freeze_rows(connection: "Connection[catalog.Row]", version: str, parent: st
     connection.execute("delete from catalog.release where version = %s", [version])
     base = {"version": version, "parent": parent, "vocabulary_version": vocabulary.load()[0]}
     catalog.run(connection, "insert_release", **base)
+    form = _sample_form(connection)
     licences = [r["licence"] for r in connection.execute("select distinct licence from catalog.source")]
     # Three workers join in shared memory, twice this each: a container has 64 MB of that by default.
     connection.execute("set local work_mem = '8MB'")
@@ -157,13 +161,27 @@ def _freeze_rows(connection: "Connection[catalog.Row]", version: str, parent: st
         min_people=card.MIN_GROUPS,
         linked_licences=[licence for licence in licences if current.licence_use(licence) == "links"],
         withheld_licences=[licence for licence in licences if current.licence_use(licence) == "nothing"],
+        form=form,
     )
     # A million rows are sorted and joined after this, by one publisher at a time, in memory of its own.
     connection.execute("set local work_mem = '128MB'")
     connection.execute("set local enable_parallel_hash = off")
     # Without figures on new rows the planner joins a million of them in nested loops.
     connection.execute("analyze frozen (clip_id, split, is_link)")
-    return catalog.row(connection, "sum_release", version=version) or {}
+    n_made = catalog.run(connection, "insert_samples")
+    catalog.run(connection, "upsert_sample_stamps", form=form)
+    log.info("release %s: %d samples are new", version, n_made)
+    figures = catalog.row(connection, "sum_release", version=version) or {}
+    if n_made > figures["n_clips"] / 10:
+        connection.execute("analyze catalog.sample (clip_id, sample_sha256), catalog.sample_stamp")
+    return figures
+
+
+def _sample_form(connection: "Connection[catalog.Row]") -> int:
+    """A number for all that a sample hangs on beside its clip: it changes with the statement that makes it."""
+    found = catalog.row(connection, "select_sample_form") or {}
+    said = f"{found['form']} {catalog.statement('freeze_release_clips')}"
+    return int.from_bytes(hashlib.sha256(said.encode()).digest()[:8], "big", signed=True)
 
 
 def _lock(connection: "Connection[catalog.Row]", version: str, strength: Literal["share", "update"]) -> bool:
@@ -403,4 +421,4 @@ def diff(old: str, new: str) -> dict[str, Any]:
         for version in (old, new):
             if connection.execute("select 1 from catalog.release where version = %s", [version]).fetchone() is None:
                 raise ReleaseError(f"there is no release {version} in the catalog")
-        return tables.changes(connection, new, old)
+    return tables.changes(new, old)

@@ -5,9 +5,9 @@ import hmac
 import json
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,44 +15,50 @@ from include import catalog, labels, settings, store
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
     from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
 BATCH_ROWS = 10_000
-PLACE = ("shard_path", "position", "flac_offset_bytes", "flac_bytes", "json_offset_bytes", "json_bytes")
-
-
-@dataclass(frozen=True)
-class _Table:
-    """What a table is made of: a statement of JSON objects, its columns, and which of them are not in `sample`."""
-
-    statement: str
-    schema: "pa.Schema"
-    beside_sample: tuple[str, ...] = ()
 
 
 def write(version: str, root: str) -> list[str]:
-    """Write the tables of a built release below `root` in the store; their paths."""
-    votes = _vote_schema()
-    tables = {
-        "clips.parquet": _Table("select_release_clips", _clip_schema(), PLACE),
-        "votes.parquet": _Table("select_release_votes", votes, tuple(votes.names)),
-        "links.parquet": _Table("select_release_links", _link_schema()),
-    }
+    """Write the tables of a built release below `root` in the store; their paths.
+
+    All rows are frozen, so what is written side by side fits together.
+    """
     with catalog.connect() as connection:
-        # In memory of its own: a container has 64 MB by default of what workers would share.
+        key = pseudonym_key(connection)
+
+    def write_clips() -> None:
+        with _reading() as connection:
+            _write_parquet(connection, version, f"{root}/clips.parquet", "select_release_clips", _clip_schema(), key)
+            _write_parquet(connection, version, f"{root}/links.parquet", "select_release_links", _link_schema(), key)
+
+    def write_others() -> None:
+        with _reading() as connection:
+            _write_changes(connection, version, f"{root}/changes.json")
+            _write_removed(connection, version, f"{root}/removed.jsonl")
+            _write_parquet(connection, version, f"{root}/votes.parquet", "select_release_votes", _vote_schema(), key)
+
+    # Each half takes about one core, of the server and of ours.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for half in [pool.submit(write_clips), pool.submit(write_others)]:
+            half.result()
+    names = ("changes.json", "removed.jsonl", "clips.parquet", "votes.parquet", "links.parquet")
+    return [f"{root}/{name}" for name in names]
+
+
+@contextmanager
+def _reading() -> "Iterator[Connection[catalog.Row]]":
+    """A connection that sorts and joins by the million.
+
+    In memory of its own: a container has 64 MB by default of what workers would share.
+    """
+    with catalog.connect() as connection:
         connection.execute("set local work_mem = '128MB'")
         connection.execute("set local enable_parallel_hash = off")
-        release = connection.execute("select parent from catalog.release where version = %s", [version]).fetchone()
-        changed = changes(connection, version, release["parent"] if release else None)
-        store.write_bytes(f"{root}/changes.json", json.dumps(changed, indent=1).encode())
-        _write_removed(connection, version, f"{root}/removed.jsonl")
-        key = pseudonym_key(connection)
-        for name, table in tables.items():
-            _write_parquet(connection, version, f"{root}/{name}", table, key)
-    return [f"{root}/{name}" for name in ("changes.json", "removed.jsonl", *tables)]
+        yield connection
 
 
 def _write_removed(connection: "Connection[catalog.Row]", version: str, path: str) -> None:
@@ -64,17 +70,53 @@ def _write_removed(connection: "Connection[catalog.Row]", version: str, path: st
             stream.write(json.dumps(row).encode() + b"\n")
 
 
-def changes(connection: "Connection[catalog.Row]", version: str, parent: str | None) -> dict[str, Any]:
+def changes(version: str, parent: str | None) -> dict[str, Any]:
     """What a release changed against another: counts and clip ids by kind; fields of each changed clip."""
-    found = catalog.rows(connection, "select_release_changes", version=version, parent=parent)
-    by_kind = {kind: [row for row in found if row["change"] == kind] for kind in ("added", "changed", "removed")}
-    return {
-        "parent": parent,
-        "counts": {kind: len(rows) for kind, rows in by_kind.items()},
-        "added": [row["clip_id"] for row in by_kind["added"]],
-        "changed": {row["clip_id"]: row["fields"] for row in by_kind["changed"]},
-        "removed": [row["clip_id"] for row in by_kind["removed"]],
-    }
+    with _reading() as connection:
+        counts = _compare(connection, version, parent)
+        return {
+            "parent": parent,
+            "counts": counts,
+            "added": [row["clip_id"] for row in _changed(connection, "added")],
+            "changed": {row["clip_id"]: row["fields"] for row in _changed(connection, "changed")},
+            "removed": [row["clip_id"] for row in _changed(connection, "removed")],
+        }
+
+
+def _compare(connection: "Connection[catalog.Row]", version: str, parent: str | None) -> dict[str, int]:
+    """Fill table `release_change`; how many clips changed by kind."""
+    catalog.create(connection, "create_release_change", version=version, parent=parent)
+    counted = connection.execute("select change, count(*) as n_clips from release_change group by change")
+    found = {row["change"]: row["n_clips"] for row in counted}
+    return {change: found.get(change, 0) for change in ("added", "changed", "removed")}
+
+
+def _changed(connection: "Connection[catalog.Row]", change: str) -> Iterator[catalog.Row]:
+    """Clips of one kind, by id; those that changed with their fields."""
+    with connection.cursor("changed_clips") as cursor:
+        cursor.itersize = BATCH_ROWS
+        cursor.execute(catalog.statement("select_release_changes"), {"change": change})
+        yield from cursor
+
+
+def _write_changes(connection: "Connection[catalog.Row]", version: str, path: str) -> None:
+    """Write what changes() gives, as JSON with an indent of 1, without holding it."""
+    release = connection.execute("select parent from catalog.release where version = %s", [version]).fetchone()
+    parent = release["parent"] if release else None
+    head = {"parent": parent, "counts": _compare(connection, version, parent)}
+    with store.open_atomic(path) as stream:
+        stream.write(json.dumps(head, indent=1).removesuffix("\n}").encode())
+        for change, opening, closing in (("added", "[", "]"), ("changed", "{", "}"), ("removed", "[", "]")):
+            stream.write(f',\n "{change}": {opening}'.encode())
+            n_written = 0
+            for row in _changed(connection, change):
+                said = json.dumps(row["clip_id"])
+                if change == "changed":
+                    said += ": " + json.dumps(row["fields"], indent=1).replace("\n", "\n  ")
+                stream.write(f"{',' if n_written else ''}\n  {said}".encode())
+                n_written += 1
+            stream.write(f"{chr(10) + ' ' if n_written else ''}{closing}".encode())
+        stream.write(b"\n}")
 
 
 def pseudonym_key(connection: "Connection[catalog.Row]") -> bytes:
@@ -99,59 +141,55 @@ def pseudonym(annotator_id: str, key: bytes) -> str:
     return hmac.new(key, annotator_id.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _write_parquet(connection: "Connection[catalog.Row]", version: str, path: str, table: "_Table", key: bytes) -> None:
-    """Stream a statement's JSON objects into a Parquet file; memory does not grow with their number.
+def _write_parquet(
+    connection: "Connection[catalog.Row]", version: str, path: str, statement: str, schema: "pa.Schema", key: bytes
+) -> None:
+    """Stream what a statement gives into a Parquet file; memory does not grow with its rows.
 
-    Arrow reads the objects itself: a Python object for each value would take five times as long. It reads some while
-    the server makes the next.
+    Arrow reads them itself: a Python object for each value would take five times as long. It reads some while the
+    server makes the next.
     """
     import pyarrow.parquet as pq
 
-    lines = catalog.copy_out(connection, table.statement, version=version)
+    lines = catalog.copy_out(connection, statement, version=version)
+    names = next(lines).decode().rstrip().split(",")
     with (
         store.open_atomic(path) as stream,
-        pq.ParquetWriter(stream, table.schema) as writer,
+        pq.ParquetWriter(stream, schema) as writer,
         ThreadPoolExecutor(max_workers=1) as reader,
     ):
         begun: Future[None] | None = None
         while found := b"".join(islice(lines, BATCH_ROWS)):
             if begun is not None:
                 begun.result()
-            begun = reader.submit(_write_rows, writer, found, table, key)
+            begun = reader.submit(lambda rows: writer.write_table(_as_table(rows, names, schema, key)), found)
         if begun is not None:
             begun.result()
 
 
-def _write_rows(writer: "pq.ParquetWriter", content: bytes, table: "_Table", key: bytes) -> None:
-    writer.write_table(_as_table(content, table, key))
-
-
-def _as_table(content: bytes, table: "_Table", key: bytes) -> "pa.Table":
-    """JSON objects, a line each, as rows of the table; annotators under their pseudonyms."""
+def _as_table(content: bytes, names: list[str], schema: "pa.Schema", key: bytes) -> "pa.Table":
+    """Rows in CSV, of columns in this order, as rows of the table; annotators under their pseudonyms."""
     import pyarrow as pa
-    import pyarrow.json as pj
+    from pyarrow import csv
 
-    def is_beside(field: "pa.Field") -> bool:
-        return pa.types.is_map(field.type) or field.name in table.beside_sample
-
-    beside = [f.with_type(pa.string()) if pa.types.is_map(f.type) else f for f in table.schema if is_beside(f)]
-    of_sample = [field for field in table.schema if not is_beside(field)]
-    read = pj.read_json(
+    read = csv.read_csv(
         pa.BufferReader(content),
-        read_options=pj.ReadOptions(use_threads=False, block_size=len(content) + 1),
-        parse_options=pj.ParseOptions(
-            explicit_schema=pa.schema([*beside, pa.field("sample", pa.struct(of_sample))]),
-            unexpected_field_behavior="ignore",
+        read_options=csv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=names),
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            column_types={f.name: pa.string() if pa.types.is_nested(f.type) else f.type for f in schema},
+            # COPY writes nothing for null, and an empty text in quotes.
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
         ),
     )
-    sample = read["sample"].combine_chunks()
-    found = {field.name: read[field.name].combine_chunks() for field in beside}
-    found |= {field.name: sample.field(field.name) for field in of_sample}
-    return pa.table([_as_column(found[field.name], field, key) for field in table.schema], schema=table.schema)
+    columns = [_as_column(read[field.name].combine_chunks(), field, key) for field in schema]
+    return pa.table(columns, schema=schema)
 
 
 def _as_column(found: "pa.Array", field: "pa.Field", key: bytes) -> "pa.Array":
-    """Texts of JSON objects as maps, by key; annotators' ids as their pseudonyms; all else as it is."""
+    """Texts of JSON as maps, by key, or lists; annotators' ids as their pseudonyms; all else as it is."""
     import pyarrow as pa
 
     def each_once(convert: Callable[[str], Any]) -> "pa.Array":
@@ -160,6 +198,8 @@ def _as_column(found: "pa.Array", field: "pa.Field", key: bytes) -> "pa.Array":
 
     if pa.types.is_map(field.type):
         return each_once(lambda text: sorted(json.loads(text).items()))
+    if pa.types.is_list(field.type):
+        return each_once(json.loads)
     if field.name == "annotator":
         return each_once(lambda name: pseudonym(name, key))
     return found

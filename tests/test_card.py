@@ -308,7 +308,7 @@ def test_every_field_is_explained(crowd: settings.Settings) -> None:
 
     publish_unchecked(VERSION)
     explained = croissant.fields()
-    sample = sql("select sample from catalog.release_clip limit 1")[0]["sample"]
+    sample = sql("select sample from catalog.released_clip limit 1")[0]["sample"]
     assert {field["name"] for field in explained["clip"] if "json" in field["in"]} == set(sample)
     for name, kind in (("clips", "clip"), ("votes", "vote")):
         columns = pq.read_schema(store.open_read(f"{ROOT}/{name}.parquet")).names

@@ -1,6 +1,7 @@
 import contextlib
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -22,7 +23,19 @@ def frozen(pipeline: settings.Settings) -> list[str]:
 
 
 def corrupt(clip_id: str, **said: Any) -> None:
-    sql("update catalog.release_clip set sample = sample || %s::jsonb where clip_id = %s", json.dumps(said), clip_id)
+    """Let the release, and no other, say something else of a clip."""
+    other = uuid4().hex
+    sql(
+        "insert into catalog.sample select clip_id, %s, sample || %s from catalog.released_clip"
+        " where version = %s and clip_id = %s",
+        *(other, json.dumps(said), VERSION, clip_id),
+    )
+    sql(
+        "update catalog.release_clip set sample_sha256 = %s where version = %s and clip_id = %s",
+        other,
+        VERSION,
+        clip_id,
+    )
 
 
 def failure() -> str:
@@ -77,6 +90,7 @@ def test_a_corrupted_clip_fails_one_check_that_names_it(frozen: list[str], said:
 
 
 def test_a_clip_id_that_no_reader_can_take_fails(frozen: list[str]) -> None:
+    sql("update catalog.sample set clip_id = 'a.b' where clip_id = %s", frozen[0])
     sql("update catalog.release_clip set clip_id = 'a.b' where clip_id = %s", frozen[0])
     assert 'FAILED expect_column_values_to_match_regex {"column": "clip_id"' in failure()
 
@@ -100,7 +114,7 @@ def test_a_clip_taken_down_since_the_freeze_fails(frozen: list[str]) -> None:
 def test_at_most_ten_clips_are_named(frozen: list[str]) -> None:
     agreed([ready_clip("cdefghijklm", n * 1000) for n in range(12)])
     release.freeze(VERSION)
-    sql("""update catalog.release_clip set sample = sample || '{"n_raters": 1}'""")
+    sql("""update catalog.sample set sample = sample || '{"n_raters": 1}'""")
     message = failure()
     assert '"unexpected_count": 15' in message
     assert message.count("youtube-") == checks.MAX_EXAMPLES
@@ -185,16 +199,16 @@ def test_an_address_in_a_text_stops_the_release(frozen: list[str]) -> None:
          "update catalog.release_clip set position = null where clip_id = 'youtube-abcdefghijk-0-500' returning"
          " 'frozen clips with a place in a shard: 3 in, 2 accounted for'"),
         ("sums", "every input is accounted for",
-         "insert into catalog.release_link select version, clip_id, sample, sample_sha256 from catalog.release_clip"
+         "insert into catalog.release_link select version, clip_id, sample_sha256 from catalog.release_clip"
          " where clip_id = 'youtube-abcdefghijk-0-500' returning"
          " 'frozen clips and links, each clip once: 4 in, 3 accounted for'"),
         ("release", "no two clips are the same audio",
-         "update catalog.release_clip set sample = sample || (select jsonb_build_object('audio_sha256', audio_sha256)"
+         "update catalog.sample set sample = sample || (select jsonb_build_object('audio_sha256', audio_sha256)"
          " from catalog.release_clip where clip_id = 'youtube-abcdefghijk-0-500')"
          " where clip_id = 'youtube-bcdefghijkl-0-500'"
          " returning clip_id"),
         ("release", "raters of at least half of the clips agree on an emotion family",
-         """update catalog.release_clip set sample = sample || '{"emotion_consensus": ["no_agreement"]}'"""
+         """update catalog.sample set sample = sample || '{"emotion_consensus": ["no_agreement"]}'"""
          " returning clip_id"),
     ],
 )  # fmt: skip
@@ -297,7 +311,7 @@ def test_links_alone_are_a_release_and_are_checked(pipeline: settings.Settings) 
     assert release.verify(VERSION)["shards"] == 0
     sql("update catalog.source set title = 'Another title'")
     release.freeze("2026.01.02")
-    sql("update catalog.release_link set sample = sample || '{\"is_held\": true}' where clip_id = %s", clip_ids[1])
+    sql("update catalog.sample set sample = sample || '{\"is_held\": true}' where clip_id = %s", clip_ids[1])
     with pytest.raises(checks.CheckFailed, match=f"is_held.*{clip_ids[1]}"):
         checks.check_release("2026.01.02")
 

@@ -174,7 +174,7 @@ def test_a_shard_of_other_rows_than_the_frozen_ones_is_found(clip_ids: list[str]
     release.freeze(V1)
     for batch in release.plan_shards(V1):
         release.build_shards(V1, batch)
-    sql("""update catalog.release_clip set sample = sample || '{"n_raters": 4}' where clip_id = %s""", clip_ids[3])
+    sql("""update catalog.sample set sample = sample || '{"n_raters": 4}' where clip_id = %s""", clip_ids[3])
     with pytest.raises(shards.Damaged, match=f"{clip_ids[3]}'s JSON is not what was frozen"):
         release.verify_built(V1)
 

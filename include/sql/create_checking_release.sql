@@ -25,10 +25,10 @@ select
     (select sum(weight.value::double precision) from jsonb_each_text(said.emotion_soft) as weight) as emotion_soft_sum,
     coalesce(clip.state, 'unknown') as clip_state
 from (
-    select clip_id, split, false as is_link, sample from catalog.release_clip where version = %(version)s
+    select clip_id, split, false as is_link, sample from catalog.released_clip where version = %(version)s
     union all
     select clip_id, sample ->> 'split' as split, true as is_link, sample
-    from catalog.release_link
+    from catalog.released_link
     where version = %(version)s
 ) as frozen
 cross join lateral (

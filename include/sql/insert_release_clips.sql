@@ -1,7 +1,10 @@
 -- The frozen clips, each in its place. A clip that the parent has keeps its shard and its place. New ones follow the
 -- last one of their split, by clip id, into the tail and then into shards of their own. A place that a clip has left
--- stays empty.
-insert into catalog.release_clip (version, clip_id, split, shard, position, audio_sha256, sample, sample_sha256)
+-- stays empty. Members of a sample that has not changed are taken to lie where they lay, until its shard is built.
+insert into catalog.release_clip (
+    version, clip_id, split, shard, position, audio_sha256, sample_sha256, flac_offset_bytes, flac_bytes,
+    json_offset_bytes, json_bytes
+)
 with
 capacity as (
     select
@@ -15,8 +18,14 @@ placed as materialized (
     select
         frozen.clip_id,
         frozen.split,
+        frozen.audio_sha256,
+        frozen.sample_sha256,
         earlier.shard,
-        earlier.position
+        earlier.position,
+        earlier.flac_offset_bytes,
+        earlier.flac_bytes,
+        earlier.json_offset_bytes,
+        earlier.json_bytes
     from frozen
     left join catalog.release_clip as earlier
         on
@@ -38,39 +47,46 @@ filled as (
 
 added as (
     select
-        placed.clip_id,
-        placed.split,
+        placed.*,
+        capacity.n_samples,
         coalesce(filled.n_slots, 0)
         + row_number() over (partition by placed.split order by placed.clip_id collate "C") - 1 as slot
     from placed
     inner join filled on placed.split = filled.split
+    inner join capacity on placed.split = capacity.split
     where placed.shard is null
-),
+)
 
-planned as (
+select
+    %(version)s,
+    planned.*
+from (
     select
         placed.clip_id,
+        placed.split,
         placed.shard,
-        placed.position
+        placed.position,
+        placed.audio_sha256,
+        placed.sample_sha256,
+        placed.flac_offset_bytes,
+        placed.flac_bytes,
+        placed.json_offset_bytes,
+        placed.json_bytes
     from placed
     where placed.shard is not null
     union all
     select
         added.clip_id,
-        (added.slot / capacity.n_samples)::integer as shard,
-        (added.slot %% capacity.n_samples)::integer as position
+        added.split,
+        (added.slot / added.n_samples)::integer,
+        (added.slot %% added.n_samples)::integer,
+        added.audio_sha256,
+        added.sample_sha256,
+        null,
+        null,
+        null,
+        null
     from added
-    inner join capacity on added.split = capacity.split
-)
-
-select
-    %(version)s,
-    frozen.clip_id,
-    frozen.split,
-    planned.shard,
-    planned.position,
-    frozen.audio_sha256,
-    frozen.sample,
-    frozen.sample_sha256
-from frozen
-inner join planned on frozen.clip_id = planned.clip_id
+) as planned
+-- In the order in which samples lie, and rows of the next release after it.
+order by planned.clip_id collate "C"

@@ -25,7 +25,7 @@ from (
         coalesce(sample ->> 'perceived_age_group', 'unknown') as age_group,
         sample ->> 'speaker_group' as speaker_group,
         (sample ->> 'duration_s')::numeric as duration_s
-    from catalog.release_clip
+    from catalog.released_clip
     where version = %(version)s
 ) as clip
 group by language, accent, gender, age_group

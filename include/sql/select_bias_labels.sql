@@ -28,7 +28,7 @@ clip as (
         (sample ->> 'arousal_mean')::numeric as arousal,
         (sample ->> 'valence_mean')::numeric as valence,
         array(select jsonb_array_elements_text(sample -> 'emotion_plurality')) as families
-    from catalog.release_clip
+    from catalog.released_clip
     where version = %(version)s
 ),
 

@@ -4,7 +4,7 @@ select
     sample ->> 'perceived_age_group' as age_group,
     sample ->> 'perceived_accent' as accent,
     count(*) as n_clips
-from catalog.release_clip
+from catalog.released_clip
 where version = %(version)s
 group by 1, 2, 3
 having count(distinct sample ->> 'speaker_group') >= %(min_groups)s

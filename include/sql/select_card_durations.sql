@@ -2,7 +2,7 @@
 select
     least(floor((sample ->> 'duration_s')::numeric), 29)::integer as duration_s,
     count(*) as n_clips
-from catalog.release_clip
+from catalog.released_clip
 where version = %(version)s
 group by 1
 order by duration_s

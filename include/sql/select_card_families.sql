@@ -10,7 +10,7 @@ family as (
 
 clip as (
     select sample
-    from catalog.release_clip
+    from catalog.released_clip
     where version = %(version)s
 ),
 

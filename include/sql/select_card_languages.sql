@@ -19,7 +19,7 @@ from (
             lower(substring(sample ->> 'language' from '^([A-Za-z]{2,3})(?:[-_][A-Za-z0-9_-]*)?$')) as primary_part,
             (sample ->> 'duration_s')::numeric as duration_s,
             sample ->> 'speaker_group' as speaker_group
-        from catalog.release_clip
+        from catalog.released_clip
         where version = %(version)s
     ) as tagged
 ) as named

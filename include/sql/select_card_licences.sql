@@ -7,7 +7,7 @@ from (
     select
         sample ->> 'licence' as licence,
         sample ->> 'source_id' as source_id
-    from catalog.release_clip
+    from catalog.released_clip
     where version = %(version)s
 ) as licensed
 group by licence

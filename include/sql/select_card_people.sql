@@ -13,7 +13,7 @@ from (
         sample ->> 'perceived_gender' as perceived_gender,
         sample ->> 'perceived_age_group' as perceived_age_group,
         sample ->> 'speaker_group' as speaker_group
-    from catalog.release_clip
+    from catalog.released_clip
     where version = %(version)s
 ) as heard
 group by grouping sets ((perceived_gender, perceived_age_group), (perceived_gender), (perceived_age_group))

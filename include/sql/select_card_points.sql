@@ -7,7 +7,7 @@ from (
     select
         (round((sample ->> 'arousal_mean')::numeric * 2) / 2)::double precision as arousal,
         (round((sample ->> 'valence_mean')::numeric * 2) / 2)::double precision as valence
-    from catalog.release_clip
+    from catalog.released_clip
     where version = %(version)s
 ) as rated
 where arousal is not null and valence is not null

@@ -2,7 +2,7 @@
 select
     (sample ->> 'n_raters')::integer as n_raters,
     count(*) as n_clips
-from catalog.release_clip
+from catalog.released_clip
 where version = %(version)s
 group by (sample ->> 'n_raters')::integer
 order by n_raters

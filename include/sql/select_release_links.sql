@@ -1,11 +1,58 @@
--- One JSON object a clip, for links.parquet; as the clip table's.
+-- Rows of links.parquet, as those of the clip table.
 select
-    json_build_object(
-        'sample', sample,
-        'emotion_votes', (sample -> 'emotion_votes')::text,
-        'word_votes', (sample -> 'word_votes')::text,
-        'emotion_soft', (sample -> 'emotion_soft')::text
-    ) as record
-from catalog.release_link
-where version = %(version)s
-order by clip_id collate "C"
+    kept.clip_id,
+    kept.sample ->> 'n_raters' as n_raters,
+    kept.sample ->> 'emotion_votes' as emotion_votes,
+    kept.sample ->> 'word_votes' as word_votes,
+    kept.sample ->> 'emotion_soft' as emotion_soft,
+    kept.sample ->> 'emotion_hard' as emotion_hard,
+    kept.sample ->> 'emotion_plurality' as emotion_plurality,
+    kept.sample ->> 'has_agreement' as has_agreement,
+    kept.sample ->> 'arousal_mean' as arousal_mean,
+    kept.sample ->> 'arousal_weighted' as arousal_weighted,
+    kept.sample ->> 'arousal_std' as arousal_std,
+    kept.sample ->> 'arousal_n' as arousal_n,
+    kept.sample ->> 'valence_mean' as valence_mean,
+    kept.sample ->> 'valence_weighted' as valence_weighted,
+    kept.sample ->> 'valence_std' as valence_std,
+    kept.sample ->> 'valence_n' as valence_n,
+    kept.sample ->> 'perceived_age_group' as perceived_age_group,
+    kept.sample ->> 'perceived_age_group_share' as perceived_age_group_share,
+    kept.sample ->> 'perceived_gender' as perceived_gender,
+    kept.sample ->> 'perceived_gender_share' as perceived_gender_share,
+    kept.sample ->> 'perceived_accent' as perceived_accent,
+    kept.sample ->> 'perceived_accent_share' as perceived_accent_share,
+    kept.sample ->> 'audio_quality' as audio_quality,
+    kept.sample ->> 'background_sounds' as background_sounds,
+    kept.sample ->> 'transcription' as transcription,
+    kept.sample ->> 'language' as language,
+    kept.sample ->> 'audio_description' as audio_description,
+    kept.sample ->> 'video_description' as video_description,
+    kept.sample ->> 'is_held' as is_held,
+    kept.sample ->> 'vocabulary_version' as vocabulary_version,
+    kept.sample ->> 'emotion_consensus' as emotion_consensus,
+    kept.sample ->> 'emotion_agreement' as emotion_agreement,
+    kept.sample ->> 'split' as split,
+    kept.sample ->> 'source_id' as source_id,
+    kept.sample ->> 'url' as url,
+    kept.sample ->> 'title' as title,
+    kept.sample ->> 'speaker_group' as speaker_group,
+    kept.sample ->> 'licence' as licence,
+    kept.sample ->> 'start_s' as start_s,
+    kept.sample ->> 'end_s' as end_s,
+    kept.sample ->> 'duration_s' as duration_s,
+    kept.sample ->> 'loudness_lufs' as loudness_lufs,
+    kept.sample ->> 'loudness_range_lu' as loudness_range_lu,
+    kept.sample ->> 'true_peak_dbtp' as true_peak_dbtp,
+    kept.sample ->> 'gain_db' as gain_db,
+    kept.sample ->> 'clipped_share' as clipped_share,
+    kept.sample ->> 'speech_share' as speech_share,
+    kept.sample ->> 'longest_pause_s' as longest_pause_s,
+    kept.sample ->> 'snr_db' as snr_db,
+    kept.sample ->> 'bandwidth_hz' as bandwidth_hz,
+    kept.sample ->> 'n_channels' as n_channels,
+    kept.sample ->> 'dc_offset' as dc_offset,
+    kept.sample ->> 'has_distinct_channels' as has_distinct_channels
+from catalog.released_link as kept
+where kept.version = %(version)s
+order by kept.clip_id collate "C"

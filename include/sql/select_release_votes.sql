@@ -1,31 +1,27 @@
--- Every vote that the release's labels rest on, as of the freeze, one JSON object each in the columns of
--- votes.parquet; names become pseudonyms before they leave.
+-- Every vote that the release's labels rest on, as of the freeze, in the columns of votes.parquet, lists as JSON; names
+-- become pseudonyms before they leave.
 -- What a vote says of the speaker is left out where the clip's label leaves it out or no label of the release says it;
 -- so is text with an e-mail address.
 with
 published as materialized (
     select
         released.clip_id,
-        said.perceived_age_group as age_group,
-        said.perceived_gender as gender,
-        said.perceived_accent as accent
+        released.sample ->> 'perceived_age_group' as age_group,
+        released.sample ->> 'perceived_gender' as gender,
+        released.sample ->> 'perceived_accent' as accent
     from (
         select
             clip_id,
             sample
-        from catalog.release_clip
+        from catalog.released_clip
         where version = %(version)s
         union all
         select
             clip_id,
             sample
-        from catalog.release_link
+        from catalog.released_link
         where version = %(version)s
     ) as released
-    -- A sample is decompressed for each field that is taken of it by itself.
-    cross join lateral jsonb_to_record(released.sample) as said (
-        perceived_age_group text, perceived_gender text, perceived_accent text
-    )
 ),
 
 shown as materialized (
@@ -37,41 +33,40 @@ shown as materialized (
 )
 
 select
-    json_build_object(
-        'clip_id', annotation.clip_id,
-        'annotator', annotation.annotator_id,
-        'submitted_at', annotation.submitted_at,
-        'time_spent_s', annotation.time_spent_s,
-        'emotions', annotation.emotions,
-        'arousal', annotation.arousal,
-        'valence', annotation.valence,
-        'perceived_age_group',
-        case
-            when published.age_group is not null and annotation.age_group = any(shown.age_groups)
-                then annotation.age_group
-        end,
-        'perceived_gender',
-        case when published.gender is not null and annotation.gender = any(shown.genders) then annotation.gender end,
-        'perceived_accent',
-        case when published.accent is not null and annotation.accent = any(shown.accents) then annotation.accent end,
-        'audio_quality', annotation.audio_quality,
-        'background_sounds', annotation.background_sounds,
-        'transcription',
-        case when 'transcription' <> all(annotation.flagged_fields) then annotation.transcription end,
-        'language', annotation.language,
-        'vocabulary_version', annotation.vocabulary_version
-    ) as record
-from published
+    annotation.clip_id,
+    annotation.annotator_id as annotator,
+    annotation.submitted_at,
+    annotation.time_spent_s,
+    to_json(annotation.emotions) as emotions,
+    annotation.arousal,
+    annotation.valence,
+    case
+        when ordered.age_group is not null and annotation.age_group = any(shown.age_groups)
+            then annotation.age_group
+    end as perceived_age_group,
+    case
+        when ordered.gender is not null and annotation.gender = any(shown.genders) then annotation.gender
+    end as perceived_gender,
+    case
+        when ordered.accent is not null and annotation.accent = any(shown.accents) then annotation.accent
+    end as perceived_accent,
+    annotation.audio_quality,
+    to_json(annotation.background_sounds) as background_sounds,
+    case when 'transcription' <> all(annotation.flagged_fields) then annotation.transcription end as transcription,
+    annotation.language,
+    annotation.vocabulary_version
+-- `offset 0`: clips are sorted, which are narrow, and then each clip's few votes.
+from (select published.*, clip_id collate "C" as sorted_id from published order by sorted_id offset 0) as ordered
 cross join shown
 inner join catalog.release on release.version = %(version)s
 inner join lateral (
     select distinct on (a.annotator_id) a.*
     from catalog.annotation as a
-    where a.clip_id = published.clip_id and a.merged_at <= release.frozen_at
+    where a.clip_id = ordered.clip_id and a.merged_at <= release.frozen_at
     order by a.annotator_id asc, a.submitted_at desc, a.annotation_id desc
 ) as annotation on true
 where
     not annotation.is_retracted
     -- Looked up in a hash of the few; a join is made by reading all annotators anew for each clip.
     and annotation.annotator_id not in (select annotator_id from catalog.annotator where state = 'blocked')
-order by annotation.clip_id collate "C", annotation.annotation_id
+order by ordered.sorted_id, annotation.annotation_id

@@ -16,7 +16,7 @@ clip as (
         sample ->> 'perceived_age_group' as perceived_age_group,
         (sample ->> 'perceived_age_group_share')::numeric as perceived_age_group_share,
         (sample ->> 'duration_s')::numeric as duration_s
-    from catalog.release_clip
+    from catalog.released_clip
     where version = %(version)s
 )
 
