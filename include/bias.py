@@ -10,11 +10,15 @@ are groups; a share's interval is Wilson's (1927, https://doi.org/10.2307/227677
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from include import catalog
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 Z = 1.96
 MIN_PEOPLE = 5
@@ -26,10 +30,18 @@ AnnotatorGroup = Literal["age_group", "gender", "first_language"]
 Interval = tuple[float | None, float | None]
 
 
+@contextmanager
+def _clips(version: str | None) -> "Iterator[Connection[catalog.Row]]":
+    """A connection with the table `bias_clip`: samples are read once for all that is counted."""
+    with catalog.connect() as connection:
+        catalog.run(connection, "create_bias_clip", version=version)
+        yield connection
+
+
 def composition(version: str | None = None) -> list[catalog.Row]:
     """Clips, hours and speaker groups by `language`, `accent`, `gender` and `age_group`, the most hours first."""
-    with catalog.connect() as connection:
-        return catalog.rows(connection, "select_bias_composition", version=version)
+    with _clips(version) as connection:
+        return catalog.rows(connection, "select_bias_composition")
 
 
 def labels_by_speaker(group: SpeakerGroup, version: str | None = None) -> list[dict[str, Any]]:
@@ -39,8 +51,12 @@ def labels_by_speaker(group: SpeakerGroup, version: str | None = None) -> list[d
     than two speaker groups); `emotion_rates` {family: {rate, low, high}}, the share of clips with the family among
     their most voted.
     """
-    with catalog.connect() as connection:
-        found = catalog.rows(connection, "select_bias_labels", group=group, version=version)
+    with _clips(version) as connection:
+        return _labels_by_speaker(connection, group)
+
+
+def _labels_by_speaker(connection: "Connection[catalog.Row]", group: SpeakerGroup) -> list[dict[str, Any]]:
+    found = catalog.rows(connection, "select_bias_labels", group=group)
     rows = [_of_speakers(name, list(parts)) for name, parts in groupby(found, key=lambda row: row["group"])]
     return sorted(rows, key=lambda row: -row["n_clips"])
 
@@ -67,11 +83,14 @@ def for_card(version: str) -> dict[str, Any]:
     out; `composition`, and of `speakers` and `annotators` [(name of the grouping, rows)] those with two groups or more,
     each row with its most frequent `families` [(family, rate)].
     """
-    known = [row for row in composition(version) if row["n_speaker_groups"] >= MIN_PEOPLE]
-    speakers = {
-        name: [row for row in labels_by_speaker(name, version) if row["n_speaker_groups"] >= MIN_PEOPLE]
-        for name in get_args(SpeakerGroup)
-    }
+    with _clips(version) as connection:
+        known = [
+            row for row in catalog.rows(connection, "select_bias_composition") if row["n_speaker_groups"] >= MIN_PEOPLE
+        ]
+        speakers = {
+            name: [row for row in _labels_by_speaker(connection, name) if row["n_speaker_groups"] >= MIN_PEOPLE]
+            for name in get_args(SpeakerGroup)
+        }
     annotators = {
         name: [row for row in votes_by_annotator(name, version) if not row.get("is_blanked")]
         for name in get_args(AnnotatorGroup)

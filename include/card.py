@@ -74,9 +74,10 @@ def _figures(connection: "Connection[catalog.Row]", version: str, manifest: dict
         "snr", "agreement", "accents", "drift",
     )  # fmt: skip
     given = {"version": version, "parent": manifest["parent"], "min_groups": MIN_GROUPS}
+    catalog.run(connection, "create_card_clip", version=version)
     return {
         "manifest": manifest,
-        "totals": catalog.row(connection, "sum_card_release", version=version) or {},
+        "totals": catalog.row(connection, "sum_card_release") or {},
         "changes": catalog.row(connection, "sum_card_changes", version=version, parent=manifest["parent"]) or {},
         **{name: catalog.rows(connection, f"select_card_{name}", **given) for name in names},
     }
