@@ -32,9 +32,13 @@ Interval = tuple[float | None, float | None]
 
 @contextmanager
 def _clips(version: str | None) -> "Iterator[Connection[catalog.Row]]":
-    """A connection with the table `bias_clip`: samples are read once for all that is counted."""
+    """A connection with the table `bias_clip`."""
     with catalog.connect() as connection:
-        catalog.run(connection, "create_bias_clip", version=version)
+        if version is None:
+            catalog.run(connection, "create_present_bias_clip")
+        else:
+            catalog.run(connection, "create_card_clip", version=version)
+            catalog.run(connection, "create_released_bias_clip")
         yield connection
 
 
@@ -78,19 +82,20 @@ def votes_by_annotator(group: AnnotatorGroup, version: str | None = None) -> lis
     ]
 
 
-def for_card(version: str) -> dict[str, Any]:
+def for_card(connection: "Connection[catalog.Row]", version: str) -> dict[str, Any]:
     """The tables of a release as its data card shows them: what fewer than 5 speaker groups or people share is left
     out; `composition`, and of `speakers` and `annotators` [(name of the grouping, rows)] those with two groups or more,
     each row with its most frequent `families` [(family, rate)].
+
+    The connection has the table `card_clip`.
     """
-    with _clips(version) as connection:
-        known = [
-            row for row in catalog.rows(connection, "select_bias_composition") if row["n_speaker_groups"] >= MIN_PEOPLE
-        ]
-        speakers = {
-            name: [row for row in _labels_by_speaker(connection, name) if row["n_speaker_groups"] >= MIN_PEOPLE]
-            for name in get_args(SpeakerGroup)
-        }
+    catalog.run(connection, "create_released_bias_clip")
+    found = catalog.rows(connection, "select_bias_composition")
+    known = [row for row in found if row["n_speaker_groups"] >= MIN_PEOPLE]
+    speakers = {
+        name: [row for row in _labels_by_speaker(connection, name) if row["n_speaker_groups"] >= MIN_PEOPLE]
+        for name in get_args(SpeakerGroup)
+    }
     annotators = {
         name: [row for row in votes_by_annotator(name, version) if not row.get("is_blanked")]
         for name in get_args(AnnotatorGroup)

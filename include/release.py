@@ -346,9 +346,11 @@ def write_manifest(version: str) -> dict[str, Any]:
 
 def _write_beside(version: str, root: str, shard_paths: set[str]) -> bytes:
     """Write all but shards and manifest, and sweep the release's folder; the manifest."""
-    written = tables.write(version, root)
     described = manifest.compose(version)
-    written += card.write(version, root, described)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        tabled = beside.submit(tables.write, version, root)
+        written = card.write(version, root, described, tabled.result)
+        written += tabled.result()
     written += manifest.write_indexes(root, described)
     written += store.paths_below(f"{root}/checks")
     described["files"] = [manifest.file_entry(path, root) for path in sorted(written)]

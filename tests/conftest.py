@@ -317,7 +317,7 @@ def believe(annotator_id: str, *, weight: float | None = None, state: str | None
     assert raters.overrule(annotator_id, state, weight, "a test")
 
 
-def plain_card(version: str, root: str, manifest: dict[str, Any]) -> list[str]:
+def plain_card(version: str, root: str, *_: Any) -> list[str]:
     """A card of one line, for tests of other things."""
     store.write_bytes(f"{root}/README.md", version.encode())
     return [f"{root}/README.md"]
