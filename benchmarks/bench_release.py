@@ -15,7 +15,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -26,6 +26,7 @@ import psutil
 import soundfile
 import webdataset
 
+from examples.stream_release import dataset
 from include import catalog, claims, release, settings, shards, store, tables
 
 RATE_HZ = 24_000
@@ -104,6 +105,17 @@ def seconds(work: Callable[[], Any]) -> float:
 def best(works: list[Callable[[], Any]], n_rounds: int) -> list[float]:
     """The shortest wall clock of each, run in turns so that what disturbs the machine disturbs all alike."""
     return [min(took) for took in zip(*([seconds(work) for work in works] for _ in range(n_rounds)), strict=True)]
+
+
+def best_of_both(works: list[Callable[[], Any]], n_rounds: int) -> list[tuple[float, float]]:
+    """The shortest wall clock and the least CPU of this process for each, run in turns."""
+    took: list[list[tuple[float, float]]] = [[] for _ in works]
+    for _ in range(n_rounds):
+        for found, work in zip(took, works, strict=True):
+            began_s = time.process_time()
+            wall_s = seconds(work)
+            found.append((wall_s, time.process_time() - began_s))
+    return [(min(wall for wall, _ in found), min(cpu for _, cpu in found)) for found in took]
 
 
 @contextmanager
@@ -339,18 +351,24 @@ def bench_stream(n_samples: int) -> None:
     def decode(content: bytes) -> None:
         soundfile.read(io.BytesIO(content), dtype="float32")
 
+    def decode_all(streamed: Iterable[dict[str, Any]]) -> None:
+        for sample in streamed:
+            decode(sample["flac"])
+            json.loads(sample["json"])
+
     with pipeline("bench_release") as folder:
         shards.write("ours.tar", given)
         path = str(folder / "ours.tar")
-
-        def stream() -> None:
-            for sample in webdataset.WebDataset(path, shardshuffle=False).shuffle(100):
-                decode(sample["flac"])
-                json.loads(sample["json"])
-
-        stream_s, memory_s = best([stream, lambda: [decode(content) for _, content, _ in given]], 4)
-        show("streaming with FLAC decode, rate of decoding from memory", f"{100 * memory_s / stream_s:.0f} %", "≥ 85 %")
-        show("samples of 10 s a second, one worker", f"{n_samples / stream_s:.0f}", "")
+        work = [
+            lambda: [decode(content) for _, content, _ in given],
+            lambda: decode_all(dataset([path], 0)),
+            lambda: decode_all(webdataset.WebDataset(path, shardshuffle=False).shuffle(500)),
+        ]
+        memory, *streams = best_of_both(work, 4)
+        for name, (took_s, cpu) in zip(("the example's pipeline", "plain WebDataset"), streams, strict=True):
+            show(f"streaming with FLAC decode, {name}: rate of decoding from memory",
+                 f"{100 * memory[0] / took_s:.0f} %; CPU alone {100 * memory[1] / cpu:.0f} %", "≥ 85 %")  # fmt: skip
+        show("samples of 10 s a second, one worker, the example's pipeline", f"{n_samples / streams[0][0]:.0f}", "")
         bench_damage(folder)
 
 

@@ -14,7 +14,7 @@ def question(version: str) -> str:
         release = connection.execute("select * from catalog.release where version = %s", [version]).fetchone() or {}
         parent = release.get("parent")
         found = catalog.rows(connection, "count_release_changes", version=version, parent=parent, max_ids=MAX_IDS)
-        groups = catalog.row(connection, "sum_card_release", version=version) or {}
+        groups = catalog.row(connection, "sum_release_speakers", version=version) or {}
     results = json.loads(store.read_bytes(f"releases/{version}/checks/results.json"))
     size = f"{groups.get('n_clips', 0):,} clips of {groups.get('n_speaker_groups', 0):,} speaker groups"
     hours = (release.get("duration_s") or 0) / 3600

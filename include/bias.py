@@ -10,11 +10,15 @@ are groups; a share's interval is Wilson's (1927, https://doi.org/10.2307/227677
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from include import catalog
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 Z = 1.96
 MIN_PEOPLE = 5
@@ -26,10 +30,22 @@ AnnotatorGroup = Literal["age_group", "gender", "first_language"]
 Interval = tuple[float | None, float | None]
 
 
+@contextmanager
+def _clips(version: str | None) -> "Iterator[Connection[catalog.Row]]":
+    """A connection with the table `bias_clip`."""
+    with catalog.connect() as connection:
+        if version is None:
+            catalog.run(connection, "create_present_bias_clip")
+        else:
+            catalog.run(connection, "create_card_clip", version=version)
+            catalog.run(connection, "create_released_bias_clip")
+        yield connection
+
+
 def composition(version: str | None = None) -> list[catalog.Row]:
     """Clips, hours and speaker groups by `language`, `accent`, `gender` and `age_group`, the most hours first."""
-    with catalog.connect() as connection:
-        return catalog.rows(connection, "select_bias_composition", version=version)
+    with _clips(version) as connection:
+        return catalog.rows(connection, "select_bias_composition")
 
 
 def labels_by_speaker(group: SpeakerGroup, version: str | None = None) -> list[dict[str, Any]]:
@@ -39,8 +55,12 @@ def labels_by_speaker(group: SpeakerGroup, version: str | None = None) -> list[d
     than two speaker groups); `emotion_rates` {family: {rate, low, high}}, the share of clips with the family among
     their most voted.
     """
-    with catalog.connect() as connection:
-        found = catalog.rows(connection, "select_bias_labels", group=group, version=version)
+    with _clips(version) as connection:
+        return _labels_by_speaker(connection, group)
+
+
+def _labels_by_speaker(connection: "Connection[catalog.Row]", group: SpeakerGroup) -> list[dict[str, Any]]:
+    found = catalog.rows(connection, "select_bias_labels", group=group)
     rows = [_of_speakers(name, list(parts)) for name, parts in groupby(found, key=lambda row: row["group"])]
     return sorted(rows, key=lambda row: -row["n_clips"])
 
@@ -62,14 +82,18 @@ def votes_by_annotator(group: AnnotatorGroup, version: str | None = None) -> lis
     ]
 
 
-def for_card(version: str) -> dict[str, Any]:
+def for_card(connection: "Connection[catalog.Row]", version: str) -> dict[str, Any]:
     """The tables of a release as its data card shows them: what fewer than 5 speaker groups or people share is left
     out; `composition`, and of `speakers` and `annotators` [(name of the grouping, rows)] those with two groups or more,
     each row with its most frequent `families` [(family, rate)].
+
+    The connection has the table `card_clip`.
     """
-    known = [row for row in composition(version) if row["n_speaker_groups"] >= MIN_PEOPLE]
+    catalog.run(connection, "create_released_bias_clip")
+    found = catalog.rows(connection, "select_bias_composition")
+    known = [row for row in found if row["n_speaker_groups"] >= MIN_PEOPLE]
     speakers = {
-        name: [row for row in labels_by_speaker(name, version) if row["n_speaker_groups"] >= MIN_PEOPLE]
+        name: [row for row in _labels_by_speaker(connection, name) if row["n_speaker_groups"] >= MIN_PEOPLE]
         for name in get_args(SpeakerGroup)
     }
     annotators = {

@@ -6,7 +6,7 @@ All of it comes from the frozen rows and the manifest. Same catalog state and ve
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -36,17 +36,32 @@ SIZES = [("n<1K", 1e3), ("1K<n<10K", 1e4), ("10K<n<100K", 1e5), ("100K<n<1M", 1e
 Figures = dict[str, Any]
 
 
-def write(version: str, root: str, manifest: dict[str, Any]) -> list[str]:
-    """Write the card of a built release, whose tables are written already, below `root` in the store; the paths."""
+def write(version: str, root: str, manifest: dict[str, Any], await_tables: Callable[[], object]) -> list[str]:
+    """Write the card of a built release below `root` in the store; the paths. It reads the tables there last.
+
+    Pictures take a second of one core, tables mostly the server's time: so the two may be made side by side.
+    """
     with catalog.connect() as connection:
         figures = _figures(connection, version, manifest)
-    figures["annotators"] = _annotators(root)
-    figures["bias"] = bias.for_card(version)
+        figures["bias"] = bias.for_card(connection, version)
     figures["warnings"] = checks.warnings(root)
-    licences = [row["licence"] for row in figures["licences"]]
-    files = {
+    files = _plots(figures)
+    await_tables()
+    figures["annotators"] = _annotators(root)
+    licences = [row["licence"] for row in figures["licences"]][:MAX_ROWS]
+    files |= {
         "README.md": (_header(figures) + _body(figures)).encode(),
-        "croissant.json": croissant.describe(root, manifest, _statements(figures), licences[:MAX_ROWS]),
+        "croissant.json": croissant.describe(root, manifest, _statements(figures), licences),
+    }
+    for name, content in files.items():
+        store.write_bytes(f"{root}/{name}", content)
+    log.info("release %s: data card of %d files written", version, len(files))
+    return [f"{root}/{name}" for name in files]
+
+
+def _plots(figures: Figures) -> dict[str, bytes]:
+    """The card's pictures by path."""
+    files = {
         "plots/arousal_valence.svg": plots.arousal_valence(figures["points"]),
         "plots/durations.svg": plots.durations(figures["durations"]),
         "plots/emotion_families.svg": plots.emotion_families(figures["families"]),
@@ -61,22 +76,23 @@ def write(version: str, root: str, manifest: dict[str, Any]) -> list[str]:
         files["plots/agreement.svg"] = plots.agreement(figures["agreement"])
     if figures["drift"]:
         files["plots/drift.svg"] = plots.drift(_drift(figures))
-    for name, content in files.items():
-        store.write_bytes(f"{root}/{name}", content)
-    log.info("release %s: data card of %d files written", version, len(files))
-    return [f"{root}/{name}" for name in files]
+    return files
 
 
 def _figures(connection: "Connection[catalog.Row]", version: str, manifest: dict[str, Any]) -> Figures:
-    """Everything that the card says, as the catalog counts it: lists of rows by name, and `totals`, `changes`."""
+    """Everything that the card says, as the catalog counts it: lists of rows by name, and `totals`, `changes`.
+
+    Leaves the table `card_clip` on the connection.
+    """
     names = (
         "splits", "languages", "people", "families", "raters", "durations", "points", "licences", "releases",
         "snr", "agreement", "accents", "drift",
     )  # fmt: skip
     given = {"version": version, "parent": manifest["parent"], "min_groups": MIN_GROUPS}
+    catalog.run(connection, "create_card_clip", version=version)
     return {
         "manifest": manifest,
-        "totals": catalog.row(connection, "sum_card_release", version=version) or {},
+        "totals": catalog.row(connection, "sum_card_release") or {},
         "changes": catalog.row(connection, "sum_card_changes", version=version, parent=manifest["parent"]) or {},
         **{name: catalog.rows(connection, f"select_card_{name}", **given) for name in names},
     }

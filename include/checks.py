@@ -1,12 +1,13 @@
 """Checks of a frozen release and of the catalog behind it: Great Expectations, in SQL, on Postgres.
 
 What is checked stands in `suites.py`. A run makes the tables that the suites read in the schema `checking`, keeps the
-results in the catalog and beside the release, and raises if what is critical failed.
+results in the catalog and beside the release, and raises if what is critical failed. What reading the shards back
+found is kept with them.
 """
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -37,14 +38,14 @@ class CheckFailed(Exception):
 def check_release(version: str, *, is_drift_allowed: bool = False) -> dict[str, Any]:
     """Run all suites for a frozen release. Below the release's `checks/` it leaves `results.json` and a report to read.
 
-    Each run's results are kept in catalog.check_result too; a published release keeps the files that it was published
-    with. With `is_drift_allowed`, no distance from the last release stops it. Returns counts: `passed`, `warnings`,
+    Each run's results are kept in catalog.check_result too; a release with a manifest keeps the files that it lists.
+    With `is_drift_allowed`, no distance from the last release stops it. Returns counts: `passed`, `warnings`,
     `failed`. Raises CheckFailed if what is critical failed.
     """
     with _checking(version):
         results, reports = _validate(suites(is_drift_allowed=is_drift_allowed))
     _keep(version, results)
-    if not _is_published(version):
+    if not _has_manifest(version):
         root = f"releases/{version}/checks"
         for path in store.paths_below(root):
             store.delete(path)
@@ -116,16 +117,44 @@ def _keep(version: str, results: list[dict[str, Any]]) -> None:
         )  # fmt: skip
 
 
+def keep_readback(version: str, differing: Sequence[str] | None) -> None:
+    """Keep with the suites' results, and log, whether every shard of a built release holds the frozen rows.
+
+    `differing` are the clips that were not read back as they were frozen; None if all was. An earlier outcome is
+    replaced in the files, not in the catalog.
+    """
+    with catalog.connect() as connection:
+        release = connection.execute("select n_clips from catalog.release where version = %s", [version]).fetchone()
+    n_clips = release["n_clips"] if release is not None else 0
+    result = {
+        "suite": "shards",
+        "severity": "critical",
+        "expectation": "every shard's samples are the frozen rows",
+        "expected": {"samples": n_clips},
+        "success": differing is None,
+        "observed": {"element_count": n_clips, "unexpected_count": len(differing or [])},
+        "ids": sorted(differing or [])[:MAX_EXAMPLES],
+    }
+    _keep(version, [result])
+    log.log(logging.INFO if result["success"] else logging.ERROR, "%s", describe(result))
+    if _has_manifest(version):
+        return
+    root = f"releases/{version}/checks"
+    paths = [path.removeprefix(f"{root}/") for path in store.paths_below(root)]
+    before = json.loads(store.read_bytes(f"{root}/results.json")) if "results.json" in paths else []
+    results = [*(other for other in before if other["suite"] != result["suite"]), result]
+    store.write_bytes(f"{root}/results.json", json.dumps(results, indent=1).encode())
+    store.write_bytes(f"{root}/index.html", data_docs.index(version, results, paths))
+
+
 def warnings(root: str) -> list[dict[str, Any]]:
     """The warnings among the results that lie below `root` in the store."""
     results = json.loads(store.read_bytes(f"{root}/checks/results.json"))
     return [result for result in results if not result["success"]]
 
 
-def _is_published(version: str) -> bool:
-    with catalog.connect() as connection:
-        found = connection.execute("select state from catalog.release where version = %s", [version]).fetchone()
-    return found is not None and found["state"] == "published"
+def _has_manifest(version: str) -> bool:
+    return store.exists(f"releases/{version}/manifest.json")
 
 
 def describe(result: dict[str, Any]) -> str:

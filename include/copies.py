@@ -69,40 +69,41 @@ def verify(release: Folder) -> dict[str, int]:
         raise NoRelease(f"there is no release in {release.url}: no manifest.json") from None
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise NoRelease(f"{release.url}/manifest.json is no manifest: {error!r}") from None
-    faults = [f"{path}: not in the manifest" for path in sorted(release.paths() - expected - {"manifest.json"})]
+    strays = sorted(release.paths() - expected - {"manifest.json"})
+    faults = [shards.Damaged(f"{path}: not in the manifest") for path in strays]
     for path, sha256 in files:
         try:
             with release.open(path) as stream:
                 found = store.sha256_of(stream)
         except FileNotFoundError:
-            faults.append(f"{path}: missing")
+            faults.append(shards.Damaged(f"{path}: missing"))
         else:
             if found != sha256:
-                faults.append(f"{path}: its SHA-256 is {found}, the manifest says {sha256}")
+                faults.append(shards.Damaged(f"{path}: its SHA-256 is {found}, the manifest says {sha256}"))
     return {**verify_shards(release, listed, faults), "files": len(files)}
 
 
 def verify_shards(
     release: Folder,
     listed: Sequence[dict[str, Any]],
-    faults: list[str],
-    frozen: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    faults: list[shards.Damaged],
+    frozen: Callable[[dict[str, Any]], shards.Frozen] | None = None,
 ) -> dict[str, int]:
-    """Verify shards, against the samples that `frozen` gives for each if it is given.
+    """Verify shards, against what `frozen` gives for each if it is given.
 
     Returns counts: `shards`, `samples`. Raises shards.Damaged with `faults` and those of the shards.
     """
 
-    def fault_of(shard: dict[str, Any]) -> str | None:
-        expected = frozen(shard) if frozen is not None else None
+    def fault_of(shard: dict[str, Any]) -> shards.Damaged | None:
+        wanted = frozen(shard) if frozen is not None else None
         try:
-            wanted = {"n_samples": shard["n_samples"], "sha256": shard["sha256"]}
+            given = {"n_samples": shard["n_samples"], "sha256": shard["sha256"]}
             with release.open(shard["path"]) as stream:
-                shards.verify(stream, shard["path"], **wanted, expected=expected)
+                shards.verify(stream, shard["path"], **given, frozen=wanted)
         except FileNotFoundError:
-            return f"{shard['path']}: missing"
-        except shards.Damaged as error:
-            return str(error)
+            return shards.Damaged(f"{shard['path']}: missing", wanted.samples if wanted is not None else ())
+        except shards.Damaged as fault:
+            return fault
         log.info("%s: %d samples read back", shard["path"], shard["n_samples"])
         return None
 
@@ -110,5 +111,6 @@ def verify_shards(
     with ThreadPoolExecutor(max_workers=shards.AT_ONCE) as pool:
         faults = [*faults, *(fault for fault in pool.map(fault_of, listed) if fault is not None)]
     if faults:
-        raise shards.Damaged("\n".join(faults))
+        clip_ids = sorted({clip_id for fault in faults for clip_id in fault.clip_ids})
+        raise shards.Damaged("\n".join(map(str, faults)), clip_ids)
     return {"shards": len(listed), "samples": sum(shard["n_samples"] for shard in listed)}

@@ -8,6 +8,7 @@ Ours says all that was found, and loads nothing.
 import json
 import re
 import tempfile
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,21 +66,20 @@ def build(
             for path in sorted(Path(folder).rglob("*"))
             if path.suffix in KEPT
         }
-    return {**pages, "index.html": _index(version, results, list(reports), list(pages))}
+    return {**pages, "index.html": index(version, results, list(pages))}
 
 
-def _index(version: str, results: list[dict[str, Any]], names: list[str], paths: list[str]) -> bytes:
+def index(version: str, results: list[dict[str, Any]], paths: Iterable[str]) -> bytes:
+    """The page of all results, with links to those pages of suites that are among `paths`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     environment.filters["json"] = json.dumps
+    pages = {path.split("/")[1]: path for path in paths if path.startswith("validations/")}
     suites = {
-        name: (
-            next(path for path in paths if path.startswith(f"validations/{name}/")),
-            [result for result in results if result["suite"] == name],
-        )
-        for name in names
+        name: (pages.get(name), [result for result in results if result["suite"] == name])
+        for name in dict.fromkeys(result["suite"] for result in results)
     }
     return environment.get_template("checks.html.jinja").render(version=version, suites=suites).encode()
 

@@ -288,23 +288,39 @@ def verify_built(version: str) -> dict[str, int]:
     """Read every shard that was written for a release back with `webdataset`, before it gets a manifest.
 
     Each holds the frozen rows and nothing else. Those shared with the parent were hashed when they were taken over;
-    they must still be there in their size. Returns counts: `shards`, `samples`, `reused`. Raises shards.Damaged.
+    they must still be there in their size. The outcome is kept with those of the other checks. Returns counts:
+    `shards`, `samples`, `reused`. Raises shards.Damaged.
     """
-    with catalog.connect() as connection:
-        planned = {(r["split"], r["shard"]) for r in catalog.rows(connection, "select_release_shards", version=version)}
-        built = catalog.rows(connection, "select_built_shards", version=version)
-    faults = [f"{s}/{n:06d}.tar: not built" for s, n in sorted(planned - {(b["split"], b["shard"]) for b in built})]
-    release = copies.Folder(store.url(folder(version)))
-    reused = [shard for shard in built if shard["reused_from"] is not None]
-    faults += [f"{shard['path']}: not as large as it was" for shard in reused if not release.has(shard)]
-    written = [shard for shard in built if shard["reused_from"] is None]
 
-    def frozen(shard: dict[str, Any]) -> dict[str, Any]:
+    def frozen(place: dict[str, Any]) -> shards.Frozen:
+        given = {"version": version, "split": place["split"], "shard": place["shard"]}
         with catalog.connect() as connection:
-            place = {"version": version, "split": shard["split"], "shard": shard["shard"]}
-            return {r["clip_id"]: r["sample"] for r in catalog.rows(connection, "select_shard_samples", **place)}
+            rows = catalog.rows(connection, "select_frozen_samples", **given)
+        decoded = frozenset(row["clip_id"] for row in rows if row["is_decoded"])
+        return shards.Frozen({row["clip_id"]: row["sample"] for row in rows}, decoded)
 
-    return {**copies.verify_shards(release, written, faults, frozen), "reused": len(reused)}
+    def lost(path: str, how: str, place: dict[str, Any]) -> shards.Damaged:
+        return shards.Damaged(f"{path}: {how}", frozen(place).samples)
+
+    with catalog.connect() as connection:
+        planned = catalog.rows(connection, "select_release_shards", version=version)
+        built = catalog.rows(connection, "select_built_shards", version=version)
+    found = {(shard["split"], shard["shard"]) for shard in built}
+    faults = [
+        lost(f"{place['split']}/{place['shard']:06d}.tar", "not built", place)
+        for place in planned if (place["split"], place["shard"]) not in found
+    ]  # fmt: skip
+    release = copies.Folder(store.url(folder(version)))
+    written = [shard for shard in built if shard["reused_from"] is None]
+    reused = [shard for shard in built if shard["reused_from"] is not None]
+    faults += [lost(shard["path"], "not as large as it was", shard) for shard in reused if not release.has(shard)]
+    try:
+        counts = copies.verify_shards(release, written, faults, frozen)
+    except shards.Damaged as damage:
+        checks.keep_readback(version, damage.clip_ids)
+        raise
+    checks.keep_readback(version, None)
+    return {**counts, "reused": len(reused)}
 
 
 def verify(path_or_version: str) -> dict[str, int]:
@@ -348,9 +364,11 @@ def write_manifest(version: str) -> dict[str, Any]:
 
 def _write_beside(version: str, root: str, shard_paths: set[str]) -> bytes:
     """Write all but shards and manifest, and sweep the release's folder; the manifest."""
-    written = tables.write(version, root)
     described = manifest.compose(version)
-    written += card.write(version, root, described)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        tabled = beside.submit(tables.write, version, root)
+        written = card.write(version, root, described, tabled.result)
+        written += tabled.result()
     written += manifest.write_indexes(root, described)
     written += store.paths_below(f"{root}/checks")
     described["files"] = [manifest.file_entry(path, root) for path in sorted(written)]

@@ -27,7 +27,17 @@ AT_ONCE = min(4, os.cpu_count() or 1)
 
 
 class Damaged(Exception):
-    """A shard does not hold what it must; the message names the shard, the sample and the difference."""
+    """A shard does not hold what it must; the message names the shard, the sample and the difference.
+
+    `clip_ids` are the clips that are not in it as they must be, as far as they are known.
+    """
+
+    def __init__(self, message: str, clip_ids: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.clip_ids = list(clip_ids)
+
+
+UNREADABLE = (Damaged, ValueError, LookupError, TypeError, RuntimeError, tarfile.TarError)
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,18 @@ class Written:
     size_bytes: int = 0
     sha256: str = ""
     members: dict[str, dict[str, Member]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What a shard must hold: JSON objects by clip id, in their order.
+
+    Audio of the clips in `decoded` was read and decoded for an earlier release: its hash, compared again, proves all
+    that decoding it again would.
+    """
+
+    samples: dict[str, dict[str, Any]]
+    decoded: frozenset[str] = frozenset()
 
 
 class _HashedReader(io.RawIOBase):
@@ -144,54 +166,76 @@ def read(stream: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
     yield from group_by_keys(tar_file_expander([{"url": name, "stream": stream}]))
 
 
-def verify(
-    stream: IO[bytes], name: str, *, n_samples: int, sha256: str, expected: dict[str, Any] | None = None
-) -> None:
-    """Read a shard back with `webdataset`, hash it, and decode every clip, a sample at a time. Raises Damaged.
+def verify(stream: IO[bytes], name: str, *, n_samples: int, sha256: str, frozen: Frozen | None = None) -> None:
+    """Read a shard back with `webdataset`, hash it, and decode its clips, a sample at a time. Raises Damaged.
 
-    The hash finds any changed byte; reading and decoding prove that what was hashed was right when written. With
-    `expected`, JSON objects by clip id, the shard holds these samples in this order.
+    The hash finds any changed byte; reading and decoding prove that what was hashed was right when written. The shard
+    holds the samples of `frozen`, if it is given, and nothing else.
     """
     hashed: Any = _HashedReader(stream)
-    fault: Exception | None = None
     keys: list[str] = []
+    faults: list[Damaged] = []
     try:
-        keys += [_verify_sample(sample, name, expected) for sample in read(hashed, name)]
-    except Damaged as error:
-        fault = error
-    except (ValueError, LookupError, TypeError, RuntimeError, tarfile.TarError) as error:
-        # Whatever webdataset, json and soundfile raise at bytes that are not what they should be.
-        fault = Damaged(f"{name}: {type(error).__name__}: {str(error)[:200]}")
-        fault.__cause__ = error
+        for sample in read(hashed, name):
+            keys.append(str(sample["__key__"]))
+            try:
+                _verify_sample(sample, name, frozen)
+            except UNREADABLE as error:
+                faults.append(_fault(error, name, keys[-1:]))
+    except UNREADABLE as error:
+        faults.append(_fault(error, name))
     found_sha256 = hashed.sha256_of_all()
     if found_sha256 != sha256:
-        raise Damaged(f"{name}: its SHA-256 is {found_sha256}, the manifest says {sha256}") from fault
-    if fault is not None:
-        raise fault
-    if len(set(keys)) < len(keys):
-        raise Damaged(f"{name}: {Counter(keys).most_common(1)[0][0]} stands in it twice")
+        faults.insert(0, Damaged(f"{name}: its SHA-256 is {found_sha256}, the manifest says {sha256}"))
+    faults += _faults_of_whole(keys, name, n_samples, frozen)
+    if faults:
+        # Where no clip can be told from the others, none of the shard is to be trusted.
+        hit = {clip_id for fault in faults for clip_id in fault.clip_ids} or set(frozen.samples if frozen else keys)
+        raise Damaged(str(faults[0]), sorted(hit)) from faults[0]
+
+
+def _faults_of_whole(keys: list[str], name: str, n_samples: int, frozen: Frozen | None) -> Iterator[Damaged]:
+    """What is wrong with the clips of a shard together."""
+    twice = [key for key, n_times in Counter(keys).items() if n_times > 1]
+    if twice:
+        yield Damaged(f"{name}: {twice[0]} stands in it twice", twice)
     if len(keys) != n_samples:
-        raise Damaged(f"{name}: {len(keys)} samples, the manifest says {n_samples}")
-    if expected is not None and keys != list(expected):
-        raise Damaged(f"{name}: its clips are not those that were frozen, or in another order")
+        yield Damaged(f"{name}: {len(keys)} samples, the manifest says {n_samples}")
+    if frozen is not None and keys != list(frozen.samples):
+        differing = set(keys) ^ set(frozen.samples)
+        yield Damaged(f"{name}: its clips are not those that were frozen, or in another order", differing)
 
 
-def _verify_sample(sample: dict[str, Any], name: str, expected: dict[str, Any] | None) -> str:
-    """One sample's id. It has both members, its own id, the audio its JSON names, of the length it names."""
+def _fault(error: Exception, name: str, clip_ids: Iterable[str] = ()) -> Damaged:
+    """The error as Damaged: what webdataset, json and soundfile raise says neither shard nor clip."""
+    if isinstance(error, Damaged):
+        return error
+    fault = Damaged(f"{name}: {type(error).__name__}: {str(error)[:200]}", clip_ids)
+    fault.__cause__ = error
+    return fault
+
+
+def _verify_sample(sample: dict[str, Any], name: str, frozen: Frozen | None) -> None:
+    """A sample has both members, its own id, the audio its JSON names, of the length it names. Raises Damaged."""
     import soundfile
 
-    key = sample["__key__"]
+    key = str(sample["__key__"])
+
+    def differs(how: str) -> Damaged:
+        return Damaged(f"{name}: {key}{how}", [key])
+
     fields = {kind for kind in sample if not kind.startswith("__")}
     if fields != {"flac", "json"}:
-        raise Damaged(f"{name}: {key} has members {sorted(fields)}, not flac and json")
+        raise differs(f" has members {sorted(fields)}, not flac and json")
     said = json.loads(sample["json"])
     if said["clip_id"] != key:
-        raise Damaged(f"{name}: {key}'s JSON is of {said['clip_id']}")
-    if expected is not None and sample["json"] != encode_json(expected.get(key, {})):
-        raise Damaged(f"{name}: {key}'s JSON is not what was frozen")
+        raise differs(f"'s JSON is of {said['clip_id']}")
+    if frozen is not None and sample["json"] != encode_json(frozen.samples.get(key, {})):
+        raise differs("'s JSON is not what was frozen")
     if hashlib.sha256(sample["flac"]).hexdigest() != said["audio_sha256"]:
-        raise Damaged(f"{name}: {key}'s audio is not the one that its JSON names")
+        raise differs("'s audio is not the one that its JSON names")
+    if frozen is not None and key in frozen.decoded:
+        return
     pcm, rate_hz = soundfile.read(io.BytesIO(sample["flac"]), dtype="int16")
     if rate_hz != said["sample_rate_hz"] or len(pcm) != round(said["duration_s"] * rate_hz):
-        raise Damaged(f"{name}: {key} decodes to {len(pcm)} samples at {rate_hz} Hz, not {said['duration_s']} s")
-    return str(key)
+        raise differs(f" decodes to {len(pcm)} samples at {rate_hz} Hz, not {said['duration_s']} s")

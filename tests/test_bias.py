@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from include import bias, card, release, settings, store
+from include import bias, card, catalog, release, settings, store
 from tests.conftest import annotation, merge, publish_unchecked, ready_clip, sql
 
 
@@ -128,7 +128,7 @@ def test_the_card_shows_the_tables_of_its_release_and_no_small_group(pipeline: s
         sql("insert into catalog.annotator_profile (annotator_id, gender) values (%s, 'male')", f"rater-{n}")
     # What came after the freeze is in none of its tables.
     manifest = release.read_manifest("2026.01.01")
-    card.write("2026.01.01", "releases/2026.01.01", manifest)
+    card.write("2026.01.01", "releases/2026.01.01", manifest, lambda: None)
     assert section(store.read_bytes("releases/2026.01.01/README.md").decode()) == text
     text = section(released("2026.01.02"))
     assert "How votes differ by annotators&#39; own gender" in text or "by annotators' own gender" in text
@@ -137,4 +137,7 @@ def test_the_card_shows_the_tables_of_its_release_and_no_small_group(pipeline: s
 
 
 def test_an_empty_release_has_no_groups(pipeline: settings.Settings) -> None:
-    assert bias.for_card("2026.01.01") == {"composition": [], "speakers": [], "annotators": []}
+    with catalog.connect() as connection:
+        catalog.run(connection, "create_card_clip", version="2026.01.01")
+        found = bias.for_card(connection, "2026.01.01")
+    assert found == {"composition": [], "speakers": [], "annotators": []}

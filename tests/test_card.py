@@ -171,7 +171,7 @@ def test_hugging_face_reads_the_header_as_it_is_meant(crowd: settings.Settings) 
 def test_the_same_release_gives_the_same_bytes(crowd: settings.Settings) -> None:
     manifest = publish_unchecked(VERSION)
     before = {path: store.read_bytes(path) for path in store.paths_below(ROOT)}
-    written = card.write(VERSION, ROOT, manifest)
+    written = card.write(VERSION, ROOT, manifest, lambda: None)
     assert sorted(written) == [f"{ROOT}/{name}" for name in sorted(["README.md", "croissant.json", *PLOTS])]
     assert {path: store.read_bytes(path) for path in store.paths_below(ROOT)} == before
     assert set(written) <= {f"{ROOT}/{file['path']}" for file in manifest["files"]}

@@ -292,13 +292,15 @@ def test_the_report_is_a_site_whose_bytes_hang_on_the_results_alone(frozen: list
     assert {path: store.read_bytes(path) for path in store.paths_below(root)} == pages
 
 
-def test_a_published_release_keeps_the_results_it_was_published_with(frozen: list[str]) -> None:
+def test_a_release_with_a_manifest_keeps_the_results_that_it_lists(frozen: list[str]) -> None:
     checks.check_release(VERSION)
-    kept = store.read_bytes(f"releases/{VERSION}/checks/results.json")
-    sql("update catalog.release set state = 'published' where version = %s", VERSION)
+    root = f"releases/{VERSION}/checks"
+    kept = {path: store.read_bytes(path) for path in store.paths_below(root)}
+    store.write_bytes(f"releases/{VERSION}/manifest.json", b"{}")
     corrupt(frozen[0], n_raters=1)
     assert "FAILED" in failure()
-    assert store.read_bytes(f"releases/{VERSION}/checks/results.json") == kept
+    checks.keep_readback(VERSION, [frozen[0]])
+    assert {path: store.read_bytes(path) for path in store.paths_below(root)} == kept
 
 
 def test_links_alone_are_a_release_and_are_checked(pipeline: settings.Settings) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 import boto3
 import pytest
 import soundfile
+import webdataset
 from moto.server import ThreadedMotoServer
 
+from examples.stream_release import dataset
 from include import checks, release, settings, store
 from local.serve import serving
 from tests.conftest import RATE_HZ, agreed, chirp, ready_clip, sql
@@ -106,6 +108,27 @@ def test_ranks_share_the_full_shards(folder: Path) -> None:
         assert "epoch 0: 4 samples" in done.stdout, done.stderr
     done = run(str(folder), RANK="0", WORLD_SIZE="5")
     assert "4 full shards for 5 ranks" in done.stderr
+
+
+def test_it_reads_as_webdatasets_own_reader_does(folder: Path) -> None:
+    addresses = [str(path) for path in sorted(folder.rglob("*.tar"))]
+    theirs = webdataset.WebDataset(addresses, shardshuffle=False, nodesplitter=iter).shuffle(500, seed=7)
+    wanted = [{name: sample[name] for name in ("__key__", "__url__", "flac", "json")} for sample in theirs]
+    assert len(wanted) == 8
+    assert list(dataset(addresses, 7)) == wanted
+    with serving(folder) as url:
+        served = [f"{url}/{path.relative_to(folder)}" for path in sorted(folder.rglob("*.tar"))]
+        assert [sample["flac"] for sample in dataset(served, 7)] == [sample["flac"] for sample in wanted]
+
+
+def test_a_shard_that_is_cut_off_is_not_passed_over(folder: Path) -> None:
+    tar = sorted(folder.rglob("*.tar"))[0]
+    whole = tar.read_bytes()
+    n_used = len(whole.rstrip(b"\0"))
+    for n_bytes in (0, 100, 512, 5000, 5120, n_used, n_used // 512 * 512):
+        tar.write_bytes(whole[:n_bytes])
+        with pytest.raises(EOFError, match="is cut off"):
+            list(dataset([str(tar)], 0))
 
 
 def test_it_refuses_another_manifest_and_a_damaged_shard(folder: Path) -> None:

@@ -4,32 +4,16 @@ with
 clip as (
     select
         case %(group)s
-            when 'language' then coalesce(lower(substring(language from '^[A-Za-z]{2,3}(?![A-Za-z])')), 'unknown')
+            when 'language' then language
             when 'accent' then accent
             when 'gender' then gender
             when 'age_group' then age_group
         end as "group",
         speaker_group,
-        arousal_mean::numeric as arousal,
-        valence_mean::numeric as valence,
-        emotion_plurality as families
-    from catalog.bias_clip
-    where %(version)s::text is null
-    union all
-    select
-        case %(group)s
-            when 'language'
-                then coalesce(lower(substring(sample ->> 'language' from '^[A-Za-z]{2,3}(?![A-Za-z])')), 'unknown')
-            when 'accent' then coalesce(sample ->> 'perceived_accent', 'unknown')
-            when 'gender' then coalesce(sample ->> 'perceived_gender', 'unknown')
-            when 'age_group' then coalesce(sample ->> 'perceived_age_group', 'unknown')
-        end as "group",
-        sample ->> 'speaker_group' as speaker_group,
-        (sample ->> 'arousal_mean')::numeric as arousal,
-        (sample ->> 'valence_mean')::numeric as valence,
-        array(select jsonb_array_elements_text(sample -> 'emotion_plurality')) as families
-    from catalog.released_clip
-    where version = %(version)s
+        arousal,
+        valence,
+        families
+    from bias_clip
 ),
 
 family_count as (

@@ -8,18 +8,12 @@ family as (
     where release.version = %(version)s
 ),
 
-clip as (
-    select sample
-    from catalog.released_clip
-    where version = %(version)s
-),
-
 plurality as (
     select
         family,
         count(*) as n_clips
-    from clip
-    cross join lateral jsonb_array_elements_text(sample -> 'emotion_plurality') as won (family)
+    from card_clip
+    cross join lateral unnest(emotion_plurality) as won (family)
     group by family
 ),
 
@@ -27,8 +21,8 @@ hard as (
     select
         family,
         count(*) as n_clips
-    from clip
-    cross join lateral jsonb_array_elements_text(sample -> 'emotion_hard') as agreed (family)
+    from card_clip
+    cross join lateral unnest(emotion_hard) as agreed (family)
     group by family
 ),
 
@@ -36,8 +30,8 @@ soft as (
     select
         weighed.family,
         sum(weighed.weight::numeric) as mass
-    from clip
-    cross join lateral jsonb_each_text(sample -> 'emotion_soft') as weighed (family, weight)
+    from card_clip
+    cross join lateral jsonb_each_text(emotion_soft) as weighed (family, weight)
     group by weighed.family
 )
 

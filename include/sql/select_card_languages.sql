@@ -15,12 +15,11 @@ from (
         speaker_group
     from (
         select
-            sample ->> 'language' as tag,
-            lower(substring(sample ->> 'language' from '^([A-Za-z]{2,3})(?:[-_][A-Za-z0-9_-]*)?$')) as primary_part,
-            (sample ->> 'duration_s')::numeric as duration_s,
-            sample ->> 'speaker_group' as speaker_group
-        from catalog.released_clip
-        where version = %(version)s
+            language as tag,
+            lower(substring(language from '^([A-Za-z]{2,3})(?:[-_][A-Za-z0-9_-]*)?$')) as primary_part,
+            duration_s,
+            speaker_group
+        from card_clip
     ) as tagged
 ) as named
 group by language

@@ -3,12 +3,6 @@ select
     licence,
     count(*) as n_clips,
     count(distinct source_id) as n_sources
-from (
-    select
-        sample ->> 'licence' as licence,
-        sample ->> 'source_id' as source_id
-    from catalog.released_clip
-    where version = %(version)s
-) as licensed
+from card_clip
 group by licence
 order by n_clips desc, licence collate "C" asc

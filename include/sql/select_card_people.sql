@@ -8,13 +8,6 @@ select
     end as counted_by,
     count(*) as n_clips,
     count(distinct speaker_group) as n_speaker_groups
-from (
-    select
-        sample ->> 'perceived_gender' as perceived_gender,
-        sample ->> 'perceived_age_group' as perceived_age_group,
-        sample ->> 'speaker_group' as speaker_group
-    from catalog.released_clip
-    where version = %(version)s
-) as heard
+from card_clip
 group by grouping sets ((perceived_gender, perceived_age_group), (perceived_gender), (perceived_age_group))
 order by counted_by, perceived_gender collate "C" asc nulls last, perceived_age_group collate "C" asc nulls last

@@ -5,10 +5,9 @@ select
     count(*) as n_clips
 from (
     select
-        (round((sample ->> 'arousal_mean')::numeric * 2) / 2)::double precision as arousal,
-        (round((sample ->> 'valence_mean')::numeric * 2) / 2)::double precision as valence
-    from catalog.released_clip
-    where version = %(version)s
+        (round(arousal_mean * 2) / 2)::double precision as arousal,
+        (round(valence_mean * 2) / 2)::double precision as valence
+    from card_clip
 ) as rated
 where arousal is not null and valence is not null
 group by arousal, valence

@@ -1,8 +1,7 @@
 -- Clips by their number of raters.
 select
-    (sample ->> 'n_raters')::integer as n_raters,
+    n_raters,
     count(*) as n_clips
-from catalog.released_clip
-where version = %(version)s
-group by (sample ->> 'n_raters')::integer
+from card_clip
+group by n_raters
 order by n_raters
