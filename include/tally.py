@@ -120,7 +120,7 @@ def _emotions(votes: Annotations, clip: "Numbers", n_clips: int, weight: "Number
     names, quoted = pa.array(families, pa.string()), _quoted(families)
     soft = pa.array(weights[clips, chosen][weighs] / total[clips][weighs])
     plurality = _listed(clips, names.take(chosen), n_clips, counted == most[clips])
-    no_agreement, none = (pa.scalar(names, plurality.type) for names in (["no_agreement"], []))
+    no_agreement, none = pa.scalar(["no_agreement"], plurality.type), pa.scalar([], plurality.type)
     is_agreed, is_asked = most >= 2, n_choosers >= 2
     with np.errstate(divide="ignore", invalid="ignore"):
         agreement = (n * (n - 1)).sum(axis=1) / ((n_choosers - 1) * n_votes)

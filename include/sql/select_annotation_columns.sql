@@ -15,25 +15,9 @@ select
         int4send(coalesce(arousal, 15) + 16 * coalesce(valence + 5, 15) + 256 * is_retracted::integer), ''
     ) as numbers,
     textsend(string_agg(vocabulary_version, E'\x1e')) as vocabulary_version,
-    -- Most lists have one item or none, and array_to_string() takes as long as three other columns.
-    textsend(string_agg(
-        case
-            when emotions[2] is null then coalesce(emotions[1], '')
-            else array_to_string(emotions, E'\x1f')
-        end, E'\x1e'
-    )) as emotions,
-    textsend(string_agg(
-        case
-            when background_sounds[2] is null then coalesce(background_sounds[1], '')
-            else array_to_string(background_sounds, E'\x1f')
-        end, E'\x1e'
-    )) as background_sounds,
-    textsend(string_agg(
-        case
-            when flagged_fields[2] is null then coalesce(flagged_fields[1], '')
-            else array_to_string(flagged_fields, E'\x1f')
-        end, E'\x1e'
-    )) as flagged_fields,
+    textsend(string_agg(array_to_string(emotions, E'\x1f'), E'\x1e')) as emotions,
+    textsend(string_agg(array_to_string(background_sounds, E'\x1f'), E'\x1e')) as background_sounds,
+    textsend(string_agg(array_to_string(flagged_fields, E'\x1f'), E'\x1e')) as flagged_fields,
     textsend(string_agg(coalesce(age_group, ''), E'\x1e')) as age_group,
     textsend(string_agg(coalesce(gender, ''), E'\x1e')) as gender,
     textsend(string_agg(coalesce(accent, ''), E'\x1e')) as accent,
