@@ -173,7 +173,7 @@ def _freeze_rows(connection: "Connection[catalog.Row]", version: str, parent: st
     log.info("release %s: %d samples are new", version, n_made)
     figures = catalog.row(connection, "sum_release", version=version) or {}
     if n_made > figures["n_clips"] / 10:
-        connection.execute("analyze catalog.sample (clip_id, sample_sha256), catalog.sample_stamp")
+        connection.execute("analyze catalog.sample, catalog.sample_stamp")
     return figures
 
 

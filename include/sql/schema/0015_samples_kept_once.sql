@@ -81,13 +81,13 @@ select
     release_clip.sample_sha256,
     kept.sample
 from catalog.release_clip
--- An order, of one row, has each looked up by its key: joined by hashes, millions of samples are written to disk and read
--- back. Workers take part in this, as they would not with `offset 0`.
+-- `offset 0` has each looked up by its key: joined by hashes in little memory, millions of samples are written to disk
+-- and read back.
 cross join lateral (
     select sample.sample
     from catalog.sample
     where sample.clip_id = release_clip.clip_id and sample.sample_sha256 = release_clip.sample_sha256
-    order by sample.clip_id
+    offset 0
 ) as kept;
 comment on view catalog.released_clip is 'Clips of releases with their samples.';
 
@@ -102,6 +102,6 @@ cross join lateral (
     select sample.sample
     from catalog.sample
     where sample.clip_id = release_link.clip_id and sample.sample_sha256 = release_link.sample_sha256
-    order by sample.clip_id
+    offset 0
 ) as kept;
 comment on view catalog.released_link is 'Links of releases with their samples.';
