@@ -104,7 +104,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def best(works: list[Callable[[], Any]], n_rounds: int) -> list[float]:
     """The shortest wall clock of each, run in turns so that what disturbs the machine disturbs all alike."""
-    return [min(took) for took in zip(*([seconds(work) for work in works] for _ in range(n_rounds)), strict=True)]
+    return [wall_s for wall_s, _ in best_of_both(works, n_rounds)]
 
 
 def best_of_both(works: list[Callable[[], Any]], n_rounds: int) -> list[tuple[float, float]]:

@@ -80,9 +80,9 @@ def own_shards(root: str, split: dict[str, Any], rank: int, n_ranks: int) -> lis
 def files(shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Files of opened shards, as webdataset's `tar_file_expander` gives them, in a fifth of its time.
 
-    It reads by `tarfile`, which takes 10 kB at a time and copies each file four times over. A release's tars are plain:
-    a header with the name and the size, the bytes, zeros up to a whole block. Raises EOFError if a shard is cut off,
-    which webdataset passes over.
+    It reads by `tarfile`, which takes 10 kB at a time and copies each file several times. A release's tars are plain: a
+    header with the name and the size, the bytes, zeros up to a whole block. Raises EOFError if a shard is cut off, also
+    between two samples, where webdataset passes over it.
     """
     for shard in shards:
         tar, address = shard["stream"], shard["url"]

@@ -102,8 +102,8 @@ class Publisher:
         context = multiprocessing.get_context("forkserver")
         # What is imported here is not imported in each publisher, where most kills would hit it.
         context.set_forkserver_preload(
-            ["tests.test_killed_publisher", "s3fs", "fsspec.implementations.local", "psycopg", "webdataset",
-             "soundfile", "pandas", "pyarrow.compute", "pyarrow.json", "pyarrow.pandas_compat", "pyarrow.parquet"]
+            ["tests.test_killed_publisher", "s3fs", "fsspec.implementations.local", "psycopg", "webdataset", "pandas",
+             "soundfile", "pyarrow.compute", "pyarrow.json", "pyarrow.pandas_compat", "pyarrow.parquet"]
         )  # fmt: skip
         self.answer, theirs = context.Pipe()
         environment = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "OPEN_EMPATHIC_"))}
