@@ -79,7 +79,7 @@ def test_a_good_release_says_that_its_shards_are_the_frozen_rows(
 def test_other_rows_fail_the_check_that_names_them(clip_ids: list[str], caplog: pytest.LogCaptureFixture) -> None:
     built(V1)
     hit = clip_ids[1:12]
-    sql("""update catalog.release_clip set sample = sample || '{"n_raters": 4}' where clip_id = any(%s)""", hit)
+    sql("""update catalog.sample set sample = sample || '{"n_raters": 4}' where clip_id = any(%s)""", hit)
     with pytest.raises(shards.Damaged, match=f"{hit[0]}'s JSON is not what was frozen"):
         release.verify_built(V1)
     observed = {"element_count": 14, "unexpected_count": 11}
@@ -88,7 +88,7 @@ def test_other_rows_fail_the_check_that_names_them(clip_ids: list[str], caplog: 
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [told]
     assert results(V1)[0]["ids"] == hit[:10]
     assert '<td class="critical">FAILED' in page(V1)
-    sql("""update catalog.release_clip set sample = sample || '{"n_raters": 3}' where clip_id = any(%s)""", hit)
+    sql("""update catalog.sample set sample = sample || '{"n_raters": 3}' where clip_id = any(%s)""", hit)
     release.verify_built(V1)
     assert [row["is_success"] for row in kept()] == [False, True]
     assert [result["success"] for result in results(V1)] == [True]
