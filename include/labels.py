@@ -24,15 +24,10 @@ GRAVE_REPORTS = ["sexual", "hate_speech", "personal_data"]
 VOTE_COLUMNS = ("emotion_votes", "word_votes", "emotion_soft")
 
 
-def renew(connection: "Connection[catalog.Row]", clip_table: str | None = None) -> int:
-    """Compute labels again for the clips in `clip_table` (column `clip_id`), or for every annotated clip.
-
-    Returns how many labels were written.
-    """
+def renew(connection: "Connection[catalog.Row]", clip_table: str) -> int:
+    """Compute labels again for the clips in `clip_table` (column `clip_id`); how many labels were written."""
     from psycopg import sql
 
-    if clip_table is None:
-        return _renew_from(connection, columns.read_all(connection))
     words = tally.Words.of(catalog.rows(connection, "select_vocabulary"))
     connection.execute("drop table if exists clip_to_label")
     connection.execute(

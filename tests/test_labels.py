@@ -276,7 +276,8 @@ def test_the_clip_that_the_documentation_works_through(pipeline: settings.Settin
             *(*map(float, weights), who),
         )
     with catalog.connect() as connection:
-        labels.renew(connection)
+        connection.execute("create temporary table shown on commit drop as select %s::text as clip_id", [CLIP])
+        labels.renew(connection, "shown")
     found = label()
     text = " ".join(section.split())
     votes = ", ".join(f"{family} {n}" for family, n in found["emotion_votes"].items())
