@@ -26,9 +26,10 @@ select
     coalesce(clip.state, 'unknown') as clip_state
 from (
     -- Joined here, and not by the view: in the memory that the checks have, workers do it without writing samples out.
-    select clip_id, split, false as is_link, sample
+    -- By the hash alone, of which the clip's id is part: of two columns the planner expects one row in a million.
+    select release_clip.clip_id, split, false as is_link, sample
     from catalog.release_clip
-    inner join catalog.sample using (clip_id, sample_sha256)
+    inner join catalog.sample using (sample_sha256)
     where version = %(version)s
     union all
     select clip_id, sample ->> 'split' as split, true as is_link, sample
