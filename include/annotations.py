@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from include import catalog, ids, labels, raters, readers, store, vocabulary
+from include import catalog, column_blocks, ids, labels, raters, readers, store, vocabulary
 from include.contract import COLUMNS, CUT_SHORT, Accepted, Annotation, Rejected
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def _merge(
                 connection.execute("analyze touched_clip, fresh_annotator")
                 if catalog.row(connection, "select_outgrown_statistics", n_new=counts["accepted"]):
                     connection.execute("analyze catalog.annotation")
+            column_blocks.keep(connection, "merged_annotation")
             raters.renew(connection, "fresh_annotator")
             catalog.run(connection, "touch_recounted_clips")
             counts["labels"] = labels.renew(connection, "touched_clip")

@@ -6,7 +6,6 @@ counted by integers. docs/decisions/ says why this is not done by Postgres.
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,15 +19,15 @@ if TYPE_CHECKING:
 
     Numbers = np.ndarray[Any, np.dtype[Any]]
 
-BLOCKS_AT_ONCE = 4_096  # of the table, 8 kB each: about 80,000 annotations
 CLIPS_AT_ONCE = 20_000
-READERS = 2  # while the server is at one's part, the other's is taken apart
+READERS = 2
 NOT_SAID = 15
 TEXTS = (
     "vocabulary_version", "emotions", "background_sounds", "flagged_fields", "age_group",
     "gender", "accent", "audio_quality", "language", "transcription", "audio_description", "video_description",
 )  # fmt: skip
 NUMBERS = ("submitted_at", "hash", "arousal", "valence", "time_spent_s", "is_retracted")
+PART = {"clip_id", "annotator_id", *TEXTS, *NUMBERS}  # what read_parts() gives of all
 LIST_SEPARATOR, RECORD_SEPARATOR = "\x1f", b"\x1e"
 WRITTEN = ("annotator_id", "transcription", "audio_description", "video_description")  # by people, of any characters
 
@@ -143,41 +142,6 @@ def _sorted(key: "Numbers", *further: "Numbers") -> "tuple[Numbers, Numbers]":
     return order, is_same
 
 
-def read_all(connection: "Connection[catalog.Row]") -> Annotations:
-    """Every annotation that is in the catalog for good: not what this transaction adds."""
-    from psycopg import sql
-
-    # Parts of the table by where they lie on disk: each is read once, whatever the order of the clips in it.
-    shared = connection.execute(
-        "select pg_relation_size('catalog.annotation') / 8192 as n_blocks, pg_export_snapshot() as snapshot"
-    ).fetchone()
-    assert shared is not None  # functions of one row
-    part = sql.SQL("catalog.annotation where ctid >= {}::tid and ctid < {}::tid")
-    parts = [
-        part.format(f"({first},0)", f"({first + BLOCKS_AT_ONCE},0)")
-        for first in range(0, max(1, shared["n_blocks"]), BLOCKS_AT_ONCE)
-    ]
-    n_readers = min(READERS, len(parts))
-    stretches = [parts[len(parts) * n // n_readers : len(parts) * (n + 1) // n_readers] for n in range(n_readers)]
-    with ExitStack() as stack, ThreadPoolExecutor(n_readers) as pool:
-        readers = [stack.enter_context(_reader(shared["snapshot"])) for _ in stretches]
-        read = pool.map(lambda reader, stretch: list(_read(reader, stretch, TEXTS)), readers, stretches)
-        return _join([part for stretch in read for part in stretch], TEXTS)
-
-
-@contextmanager
-def _reader(snapshot: str) -> "Iterator[Connection[catalog.Row]]":
-    """A connection that sees what another one saw."""
-    from psycopg import sql
-
-    with catalog.connect() as connection:
-        connection.execute("set transaction isolation level repeatable read, read only")
-        connection.execute(sql.SQL("set transaction snapshot {}").format(snapshot))
-        # Or who waits for the other connection would be waited for, for ever.
-        connection.execute("set local lock_timeout = '1min'")
-        yield connection
-
-
 def read_clips(
     connection: "Connection[catalog.Row]", clip_table: str, batches: Iterable[int], texts: Sequence[str] = TEXTS
 ) -> Annotations:
@@ -194,18 +158,21 @@ def read_clips(
         " where {table}.batch = {batch}"
     )
     parts = [part.format(table=sql.Identifier(clip_table), batch=batch) for batch in batches]
-    return _join(list(_read(connection, parts or [sql.SQL("catalog.annotation where false").format()], texts)), texts)
+    return join(
+        list(read_parts(connection, parts or [sql.SQL("catalog.annotation where false").format()], texts)), texts
+    )
 
 
-def _read(
-    connection: "Connection[catalog.Row]", parts: "list[sql.Composed]", texts: Sequence[str]
+def read_parts(
+    connection: "Connection[catalog.Row]", parts: "list[sql.Composed]", texts: Sequence[str] = TEXTS
 ) -> "Iterator[dict[str, Any]]":
-    """Fetch parts one after the other, and take each apart."""
-    import pyarrow as pa
+    """Fetch parts of a table one after the other, and take each apart: numbers, and coded texts, by name.
+
+    No text is coded as '' there.
+    """
     from psycopg import sql
 
-    # Arrow's own allocator gives memory back as soon as it is free: getting it anew took a third of our time here.
-    pa.set_memory_pool(pa.system_memory_pool())
+    keep_freed_memory()
     # Compiling the statement takes longer than it saves.
     connection.execute("set local jit = off")
     statement = sql.SQL(catalog.statement("select_annotation_columns"))
@@ -216,8 +183,16 @@ def _read(
             yield _take_apart(fetched, texts)
 
 
+def keep_freed_memory() -> None:
+    """Have Arrow take memory where numpy does: its own allocator gives it back at once, and a third of the time goes to
+    getting it anew.
+    """
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.system_memory_pool())
+
+
 def _take_apart(fetched: catalog.Row, texts: Sequence[str]) -> dict[str, Any]:
-    """One part as arrays: numbers and coded texts by name."""
     import numpy as np
 
     def numbers(name: str, kind: str) -> "Numbers":
@@ -253,14 +228,16 @@ def _coded(joined: bytes | None, n_rows: int, separator: bytes) -> Coded:
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
     coded = pa.Array.from_buffers(pa.binary(), n_rows, buffers).dictionary_encode()
     texts = pc.binary_slice(coded.dictionary, 0, -1).cast(pa.string())
-    codes = coded.indices.to_numpy()
-    blank = pc.index(texts, "").as_py()
-    return Coded(codes if blank < 0 else np.where(codes == blank, np.int32(-1), codes), texts)
+    return Coded(coded.indices.to_numpy(), texts)
 
 
-def _join(parts: list[dict[str, Any]], texts: Sequence[str]) -> Annotations:
+def join(parts: list[dict[str, Any]], texts: Sequence[str] = TEXTS) -> Annotations:
+    """Parts as read_parts() gives them, as one; they are used up."""
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
+
+    n_rows = np.cumsum([0, *(len(part["hash"]) for part in parts)])
 
     def numbers(name: str) -> "Numbers":
         return np.concatenate([part.pop(name) for part in parts])
@@ -268,14 +245,13 @@ def _join(parts: list[dict[str, Any]], texts: Sequence[str]) -> Annotations:
     def coded(name: str) -> Coded:
         found = [part.pop(name) for part in parts]
         together = pa.concat_arrays([column.texts for column in found]).dictionary_encode()
-        ends = np.cumsum([len(column.texts) for column in found])
-        new_codes = np.split(together.indices.to_numpy(), ends[:-1])
-        return Coded(
-            np.concatenate(
-                [np.append(new, np.int32(-1))[old.codes] for new, old in zip(new_codes, found, strict=True)]
-            ),
-            together.dictionary,
-        )
+        codes = together.indices.to_numpy().copy()
+        codes[codes == pc.index(together.dictionary, "").as_py()] = -1
+        new_codes = np.split(codes, np.cumsum([len(column.texts) for column in found])[:-1])
+        joined = np.empty(n_rows[-1], np.int32)
+        for first, new, old in zip(n_rows, new_codes, found, strict=False):
+            joined[first : first + len(old.codes)] = new[old.codes]
+        return Coded(joined, together.dictionary)
 
     ids = ("clip_id", "annotator_id")
     with ThreadPoolExecutor(READERS) as pool:

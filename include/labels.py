@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include import binary_copy, catalog, columns, raters, tally, vocabulary
+from include import binary_copy, catalog, column_blocks, columns, raters, tally, vocabulary
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,7 +107,7 @@ def renew_all() -> int:
     with catalog.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('open_empathic_merge'))")
         vocabulary.save(connection)
-        said = columns.read_all(connection)
+        said = column_blocks.read_all(connection)
         raters.renew_all(connection, said)
         connection.execute("update catalog.annotator set is_counted = (state <> 'blocked')")
         n_labels = _renew_from(connection, said)

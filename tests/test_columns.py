@@ -1,11 +1,8 @@
 """Annotations as columns: what is read, by whom, and that nothing is taken for something else."""
 
-from typing import Any
-
-import psycopg
 import pytest
 
-from include import catalog, columns, labels, settings
+from include import catalog, column_blocks, columns, settings
 from tests.conftest import annotation, merge, sql
 
 CLIP = "youtube-abcdefghijk-0-10000"
@@ -15,7 +12,7 @@ ODD = ["\x1e", "a\x1eb", "a\x1f\x1eb\x1e", "\x01 \x7f", "é\x1e", "plain"]
 
 def read() -> columns.Annotations:
     with catalog.connect() as connection:
-        return columns.read_all(connection)
+        return column_blocks.read_all(connection)
 
 
 def texts(coded: columns.Coded) -> list[str | None]:
@@ -46,44 +43,3 @@ def test_lists_of_any_length_are_read_in_their_order(pipeline: settings.Settings
     for name, items in (("emotions", words), ("background_sounds", sounds)):
         column = said.said[name]
         assert [column.lists[code] if code >= 0 else [] for code in column.codes] == [items]
-
-
-def test_all_readers_see_the_table_of_one_moment(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "BLOCKS_AT_ONCE", 1)
-    merge([annotation(f"youtube-abcdefghijk-{n}-9000", "a", transcription="word " * 200) for n in range(100)])
-    take_apart = columns._take_apart
-
-    def slowly(*args: Any) -> dict[str, Any]:
-        sql("delete from catalog.annotation")  # by another transaction, once a part is read
-        return take_apart(*args)
-
-    monkeypatch.setattr(columns, "_take_apart", slowly)
-    assert len(read()) == 100
-    assert len(read()) == 0
-
-
-def test_what_a_transaction_adds_itself_is_not_there_for_good(pipeline: settings.Settings) -> None:
-    merge([annotation(CLIP, "a")])
-    with catalog.connect() as connection:
-        connection.execute("update catalog.annotation set arousal = 10")
-        assert columns.read_all(connection).arousal.tolist() != [10]
-        connection.rollback()
-
-
-def test_a_reader_that_fails_leaves_labels_as_they_were(
-    pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(columns, "BLOCKS_AT_ONCE", 1)
-    merge([annotation(f"youtube-abcdefghijk-{n}-9000", "a", transcription="word " * 200) for n in range(50)])
-    before = sql("select * from catalog.label order by clip_id")
-    sql("update catalog.annotation set arousal = 0")
-    read_part = columns._read
-
-    def failing(connection: Any, parts: Any, names: Any) -> Any:
-        yield from read_part(connection, parts[:1], names)
-        connection.execute("select 1 / 0")
-
-    monkeypatch.setattr(columns, "_read", failing)
-    with pytest.raises(psycopg.errors.DivisionByZero):
-        labels.renew_all()
-    assert sql("select * from catalog.label order by clip_id") == before

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from include import catalog, columns, labels, settings, transcripts, vocabulary
+from include import catalog, column_blocks, columns, labels, settings, transcripts, vocabulary
 from tests.conftest import annotation, believe, merge, sql
 
 CLIP = "youtube-abcdefghijk-0-10000"
@@ -325,10 +325,11 @@ def test_what_was_said_in_one_moment_is_ordered_by_its_hash(pipeline: settings.S
     assert (label()["arousal_mean"], label()["n_raters"]) == (last, 1)
 
 
-def test_a_table_of_many_blocks_is_read_whole(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_of_many_pages_is_read_whole(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     merge(random_votes(9))
     before = sql("select * from catalog.label order by clip_id")
-    monkeypatch.setattr(columns, "BLOCKS_AT_ONCE", 1)
+    sql("truncate catalog.annotation_block")
+    monkeypatch.setattr(column_blocks, "PAGES_A_BLOCK", 1)
     assert sql("select pg_relation_size('catalog.annotation') / 8192 as n")[0]["n"] > 2
     labels.renew_all()
     assert sql("select * from catalog.label order by clip_id") == before

@@ -12,6 +12,6 @@ select
                 and (later.submitted_at, later.annotation_id) > (merged.submitted_at, merged.annotation_id)
         )
     ) as superseded,
-    count(*) filter (where merged.is_flagged) as flagged
+    count(*) filter (where merged.flagged_fields <> '{}') as flagged
 from merged_annotation as merged
 left join catalog.clip on merged.clip_id = clip.clip_id

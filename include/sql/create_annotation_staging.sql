@@ -6,9 +6,7 @@ create temporary table staged_reject (like catalog.annotation_reject including d
 create temporary table staged_candidate (
     clip_id text, source_id text, url text, start_ms integer, end_ms integer
 ) on commit drop;
-create temporary table merged_annotation (
-    annotation_id text, clip_id text, annotator_id text, submitted_at timestamptz, is_flagged boolean
-) on commit drop;
+create temporary table merged_annotation (like catalog.annotation) on commit drop;
 -- A batch is sorted in memory.
 set local work_mem = '32MB';
 create temporary table touched_clip (clip_id text primary key) on commit drop;

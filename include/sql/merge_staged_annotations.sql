@@ -12,7 +12,7 @@ new_row as (
     select distinct on (clip_id, annotator_id, submitted_at, annotation_id) * from staged_annotation
     order by clip_id, annotator_id, submitted_at, annotation_id, file, line
     on conflict (clip_id, annotator_id, submitted_at, annotation_id) do nothing
-    returning annotation_id, clip_id, annotator_id, submitted_at, flagged_fields <> '{}' as is_flagged
+    returning *
 ),
 
 touched as (
@@ -28,10 +28,4 @@ fresh as (
 )
 
 insert into merged_annotation
-select
-    annotation_id,
-    clip_id,
-    annotator_id,
-    submitted_at,
-    is_flagged
-from new_row
+select * from new_row

@@ -1,0 +1,156 @@
+"""Annotations kept a second time, by column, for whoever reads all of them.
+
+A merge keeps what it took in as a block, in its own transaction: to fetch a million rows one by one costs Postgres ten
+times as much as to hand out their columns. The rows are what counts. Blocks that don't hold just these are made anew
+from them: whoever changes or deletes a row takes all blocks away (a trigger), and only who adds rows past a merge
+leaves some without. docs/decisions/ has the figures.
+"""
+
+import itertools
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from include import catalog, columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from psycopg import Connection, sql
+
+log = logging.getLogger(__name__)
+
+PAGES_A_BLOCK = 4_096  # of a table, 8 kB each: about 80,000 annotations
+# More blocks than this, beside one for each so many rows, and they are made anew: each costs a millisecond or two.
+MAX_SMALL_BLOCKS, ROWS_A_BLOCK = 500, 20_000
+
+
+def keep(connection: "Connection[catalog.Row]", table: str) -> None:
+    """Keep the annotations of a table, which catalog.annotation has taken in and no block holds, as blocks."""
+    for part in columns.read_parts(connection, _stretches(connection, table)):
+        _insert(connection, part)
+
+
+def read_all(connection: "Connection[catalog.Row]") -> columns.Annotations:
+    """Every annotation that is in the catalog for good: not what this transaction adds.
+
+    Where blocks don't hold them all, or are many and small, the rows are read, and kept in blocks by this transaction.
+    That needs the lock that merges wait for.
+    """
+    shared = connection.execute("select pg_export_snapshot() as snapshot").fetchone()
+    assert shared is not None  # a function of one row
+    with ExitStack() as stack:
+        readers = [stack.enter_context(_reader(shared["snapshot"])) for _ in range(columns.READERS)]
+        parts = _read_blocks(readers)
+        if parts is None:
+            log.info("annotations are read by the row: not all are kept by column, or in small blocks")
+            parts = _read_rows(readers)
+            connection.execute("delete from catalog.annotation_block")
+            for part in parts:
+                _insert(connection, part)
+    return columns.join(parts)
+
+
+@contextmanager
+def _reader(snapshot: str) -> "Iterator[Connection[catalog.Row]]":
+    """A connection that sees what another one saw."""
+    from psycopg import sql
+
+    with catalog.connect() as connection:
+        connection.execute("set transaction isolation level repeatable read, read only")
+        connection.execute(sql.SQL("set transaction snapshot {}").format(snapshot))
+        # Or who waits for the other connection would be waited for, for ever.
+        connection.execute("set local lock_timeout = '1min'")
+        yield connection
+
+
+def _read_blocks(readers: "list[Connection[catalog.Row]]") -> list[dict[str, Any]] | None:
+    """All blocks' parts, or None if they are not all rows, or of other columns than today's, or many and small."""
+    columns.keep_freed_memory()
+    state = catalog.row(readers[0], "count_annotation_blocks")
+    assert state is not None  # an aggregate has one row
+    n_blocks = len(state["block_ids"])
+    if (
+        not n_blocks
+        or state["n_kept"] != state["n_rows"]
+        or n_blocks > MAX_SMALL_BLOCKS + state["n_rows"] / ROWS_A_BLOCK
+    ):
+        return None
+
+    def read(reader: "Connection[catalog.Row]", block_ids: list[int]) -> list[dict[str, Any]]:
+        with reader.cursor(binary=True) as cursor:
+            found = (
+                cursor.execute(
+                    "select content from catalog.annotation_block where block_id = %s", [block_id]
+                ).fetchone()
+                for block_id in block_ids
+            )
+            return [_unpack(block["content"]) for block in found if block is not None]
+
+    shares = [state["block_ids"][n :: len(readers)] for n in range(len(readers))]
+    with ThreadPoolExecutor(len(readers)) as pool:
+        parts = [part for share in pool.map(read, readers, shares) for part in share]
+    return parts if all(part.keys() == columns.PART for part in parts) else None
+
+
+def _read_rows(readers: "list[Connection[catalog.Row]]") -> list[dict[str, Any]]:
+    """All of the table in parts."""
+    stretches = _stretches(readers[0], "catalog.annotation")
+    cuts = [len(stretches) * n // len(readers) for n in range(len(readers) + 1)]
+    shares = [stretches[first:last] for first, last in itertools.pairwise(cuts)]
+    # While the server is at one's part, the other's is taken apart.
+    with ThreadPoolExecutor(len(readers)) as pool:
+        read = pool.map(lambda reader, share: list(columns.read_parts(reader, share)), readers, shares)
+        return [part for parts in read for part in parts]
+
+
+def _stretches(connection: "Connection[catalog.Row]", table: str) -> "list[sql.Composed]":
+    """Parts of a table by where they lie on disk: each is read once, whatever the order of the clips in it."""
+    from psycopg import sql
+
+    found = connection.execute("select pg_relation_size(%s) / 8192 as n_pages", [table]).fetchone()
+    assert found is not None  # a function of one row
+    part = sql.SQL("{} as annotation where ctid >= {}::tid and ctid < {}::tid")
+    name = sql.Identifier(*table.split("."))
+    return [
+        part.format(name, f"({first},0)", f"({first + PAGES_A_BLOCK},0)")
+        for first in range(0, max(1, found["n_pages"]), PAGES_A_BLOCK)
+    ]
+
+
+def _insert(connection: "Connection[catalog.Row]", part: dict[str, Any]) -> None:
+    n_rows = len(part["hash"])
+    if n_rows:
+        catalog.run(connection, "insert_annotation_block", n_rows=n_rows, content=_pack(part))
+
+
+def _pack(part: dict[str, Any]) -> bytes:
+    """A part as a stream of Arrow's, coded texts as dictionaries."""
+    import numpy as np
+    import pyarrow as pa
+
+    def packed(column: Any) -> "pa.Array":
+        if not isinstance(column, columns.Coded):
+            return pa.array(column)
+        codes = column.codes.astype(np.min_scalar_type(-len(column.texts)))
+        return pa.DictionaryArray.from_arrays(pa.array(codes), column.texts)
+
+    batch = pa.record_batch({name: packed(column) for name, column in part.items()})
+    content = pa.BufferOutputStream()
+    with pa.ipc.new_stream(content, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
+        stream.write_batch(batch)
+    written: bytes = content.getvalue().to_pybytes()
+    return written
+
+
+def _unpack(content: bytes) -> dict[str, Any]:
+    import pyarrow as pa
+
+    batch = pa.ipc.open_stream(content).read_next_batch()
+    return {
+        name: columns.Coded(column.indices.to_numpy(), column.dictionary)
+        if pa.types.is_dictionary(column.type)
+        else column.to_numpy(zero_copy_only=False)
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    }
