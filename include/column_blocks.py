@@ -6,12 +6,12 @@ from them: whoever changes or deletes a row takes all blocks away (a trigger), a
 leaves some without. docs/decisions/ has the figures.
 """
 
-import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from include import catalog, columns
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from psycopg import Connection, sql
 
 log = logging.getLogger(__name__)
+Item = TypeVar("Item")
 
 PAGES_A_BLOCK = 4_096  # of a table, 8 kB each: about 80,000 annotations
 # More blocks than this, beside one for each so many rows, and they are made anew: each costs a millisecond or two.
@@ -68,41 +69,55 @@ def _reader(snapshot: str) -> "Iterator[Connection[catalog.Row]]":
 def _read_blocks(readers: "list[Connection[catalog.Row]]") -> list[dict[str, Any]] | None:
     """All blocks' parts, or None if they are not all rows, or of other columns than today's, or many and small."""
     columns.keep_freed_memory()
-    state = catalog.row(readers[0], "count_annotation_blocks")
-    assert state is not None  # an aggregate has one row
-    n_blocks = len(state["block_ids"])
-    if (
-        not n_blocks
-        or state["n_kept"] != state["n_rows"]
-        or n_blocks > MAX_SMALL_BLOCKS + state["n_rows"] / ROWS_A_BLOCK
-    ):
+    blocks = readers[0].execute("select block_id, n_rows from catalog.annotation_block order by block_id").fetchall()
+    n_kept = sum(block["n_rows"] for block in blocks)
+    if not blocks or len(blocks) > MAX_SMALL_BLOCKS + n_kept / ROWS_A_BLOCK:
         return None
 
-    def read(reader: "Connection[catalog.Row]", block_ids: list[int]) -> list[dict[str, Any]]:
+    def read(reader: "Connection[catalog.Row]", block: catalog.Row | None) -> dict[str, Any]:
         with reader.cursor(binary=True) as cursor:
-            found = (
-                cursor.execute(
-                    "select content from catalog.annotation_block where block_id = %s", [block_id]
-                ).fetchone()
-                for block_id in block_ids
-            )
-            return [_unpack(block["content"]) for block in found if block is not None]
+            if block is None:
+                found = cursor.execute("select count(*) as n_rows from catalog.annotation").fetchone()
+                return found or {}
+            content = "select content from catalog.annotation_block where block_id = %(block_id)s"
+            found = cursor.execute(content, block).fetchone()
+            return _unpack(found["content"]) if found is not None else {}
 
-    shares = [state["block_ids"][n :: len(readers)] for n in range(len(readers))]
-    with ThreadPoolExecutor(len(readers)) as pool:
-        parts = [part for share in pool.map(read, readers, shares) for part in share]
-    return parts if all(part.keys() == columns.PART for part in parts) else None
+    # The rows are counted while the first blocks are read.
+    counted, *parts = _each(readers, read, [None, *blocks])
+    is_whole = counted["n_rows"] == n_kept and all(part.keys() == columns.PART for part in parts)
+    return parts if is_whole else None
 
 
 def _read_rows(readers: "list[Connection[catalog.Row]]") -> list[dict[str, Any]]:
     """All of the table in parts."""
-    stretches = _stretches(readers[0], "catalog.annotation")
-    cuts = [len(stretches) * n // len(readers) for n in range(len(readers) + 1)]
-    shares = [stretches[first:last] for first, last in itertools.pairwise(cuts)]
     # While the server is at one's part, the other's is taken apart.
+    return _each(
+        readers,
+        lambda reader, stretch: next(columns.read_parts(reader, [stretch])),
+        _stretches(readers[0], "catalog.annotation"),
+    )
+
+
+def _each(
+    readers: "list[Connection[catalog.Row]]",
+    read: "Callable[[Connection[catalog.Row], Item], dict[str, Any]]",
+    items: Sequence[Item],
+) -> list[dict[str, Any]]:
+    """What each item reads, by whichever connection is free."""
+    free: SimpleQueue[Connection[catalog.Row]] = SimpleQueue()
+    for reader in readers:
+        free.put(reader)
+
+    def read_by_free(item: Item) -> dict[str, Any]:
+        reader = free.get()
+        try:
+            return read(reader, item)
+        finally:
+            free.put(reader)
+
     with ThreadPoolExecutor(len(readers)) as pool:
-        read = pool.map(lambda reader, share: list(columns.read_parts(reader, share)), readers, shares)
-        return [part for parts in read for part in parts]
+        return list(pool.map(read_by_free, items))
 
 
 def _stretches(connection: "Connection[catalog.Row]", table: str) -> "list[sql.Composed]":

@@ -99,13 +99,14 @@ class Annotations:
         )
 
     @cached_property
-    def current(self) -> "Annotations":
-        """The latest of each annotator on each clip, by clip and annotator; without what is withdrawn by then."""
+    def current(self) -> "Numbers":
+        """Rows of each annotator's latest on each clip, by clip and annotator; without what is withdrawn by then."""
         import numpy as np
 
         order, is_same = _sorted(self.pair, self.submitted_at, self.hash)
         latest = order[np.append(~is_same, True)[: len(order)]]
-        return self[latest[~self.is_retracted[latest]]]
+        found: Numbers = latest[~self.is_retracted[latest]]
+        return found
 
     @property
     def pair(self) -> "Numbers":
@@ -119,12 +120,14 @@ class Annotations:
         import numpy as np
 
         rows = np.flatnonzero(chosen[self.annotator])
-        # Two sorts of whole numbers are several times faster than one by three columns.
-        in_time = rows[_sorted(self.submitted_at[rows], self.hash[rows])[0]]
-        key = self.annotator[in_time].astype(np.int64) * len(rows) + np.arange(len(rows))
-        rows = in_time[np.argsort(key, kind="stable")]
-        ends = np.cumsum(np.bincount(self.annotator[rows], minlength=len(chosen)))
-        found: Numbers = rows[ends[self.annotator[rows]] - np.arange(len(rows)) <= n]
+        # Two sorts of whole numbers are several times faster than one by three columns, that of small ones above all.
+        rows = rows[_sorted(self.submitted_at[rows], self.hash[rows])[0]]
+        small = np.min_scalar_type(len(chosen))
+        rows = rows[np.argsort(self.annotator[rows].astype(small), kind="stable")]
+        n_rows = np.where(chosen, np.bincount(self.annotator, minlength=len(chosen)), 0)
+        n_taken = np.minimum(n_rows, n)
+        skipped = np.cumsum(n_rows - n_taken)
+        found: Numbers = rows[np.arange(n_taken.sum()) + np.repeat(skipped, n_taken)]
         return found
 
 

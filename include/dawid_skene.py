@@ -31,7 +31,7 @@ def informedness(question: "Numbers", rater: "Numbers", is_yes: "Numbers", n_rat
     starts = np.flatnonzero(np.diff(question, prepend=-1))
     n_of_question = np.diff(starts, append=len(question))
     is_true = np.add.reduceat(is_yes.astype(float), starts) / n_of_question
-    rates, bound = _rates(is_true, question, said, n_said)[0], -np.inf
+    rates, bound = _rates(np.repeat(is_true, n_of_question), said, n_said)[0], -np.inf
     for _ in range(ITERATIONS):
         prior = np.maximum([1 - is_true.mean(), is_true.mean()], FLOOR)
         with np.errstate(divide="ignore", invalid="ignore"):  # of what a rater never said
@@ -39,7 +39,7 @@ def informedness(question: "Numbers", rater: "Numbers", is_yes: "Numbers", n_rat
         odds = np.log2(prior[1] / prior[0]) + np.add.reduceat(evidence[said], starts)
         with np.errstate(over="ignore"):  # odds beyond what a float holds are certain
             is_true = 1 / (1 + np.exp2(-odds))
-        rates, counted = _rates(is_true, question, said, n_said)
+        rates, counted = _rates(np.repeat(is_true, n_of_question), said, n_said)
         before, bound = bound, _bound(is_true, rates, counted, n_of_question) / len(question)
         if bound - before < TOLERANCE:
             break
@@ -47,11 +47,14 @@ def informedness(question: "Numbers", rater: "Numbers", is_yes: "Numbers", n_rat
     return found
 
 
-def _rates(is_true: "Numbers", question: "Numbers", said: "Numbers", n_said: "Numbers") -> "tuple[Numbers, Numbers]":
-    """How often each rater says no and yes, rows in turn, where the answer is no (column 0) and yes; and the counts."""
+def _rates(is_true: "Numbers", said: "Numbers", n_said: "Numbers") -> "tuple[Numbers, Numbers]":
+    """How often each rater says no and yes, rows in turn, where the answer is no (column 0) and yes; and the counts.
+
+    `is_true` is of shape (answers,): that of each one's question.
+    """
     import numpy as np
 
-    where_yes = np.bincount(said, is_true[question], len(n_said))
+    where_yes = np.bincount(said, is_true, len(n_said))
     counted = np.stack([n_said - where_yes, where_yes], axis=1)
     floored = np.where(n_said[:, None] > 0, np.maximum(counted, FLOOR), 0)
     total = floored[0::2] + floored[1::2]

@@ -83,14 +83,14 @@ def _write(connection: "Connection[catalog.Row]", said: columns.Annotations, wor
     annotator_ids = said.annotator_ids.to_pylist()
     found = catalog.rows(connection, "select_annotator_weights", annotator_ids=annotator_ids)
     weights = tally.Weights.of(found, annotator_ids)
-    votes = said.current
+    clip = said.clip[said.current]
     n_clips, version, names = len(said.clip_ids), vocabulary.load()[0], label_schema().names
 
     def label(first: int) -> bytes:
         n = min(columns.CLIPS_AT_ONCE, n_clips - first)
-        begin, end = np.searchsorted(votes.clip, [first, first + n])
-        counted = votes[slice(begin, end)]
-        counted = counted[~weights.is_blocked[counted.annotator]]
+        begin, end = np.searchsorted(clip, [first, first + n])
+        rows = said.current[begin:end]
+        counted = said[rows[~weights.is_blocked[said.annotator[rows]]]]
         made = tally.labels(counted, first, n, weights, words, held, version)
         return binary_copy.rows(made.select(names), VOTE_COLUMNS)
 

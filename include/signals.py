@@ -10,8 +10,6 @@ from include import catalog, dawid_skene, tally
 from include.columns import Annotations
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from include.columns import Numbers
 
 MIN_DESCRIPTION = 20  # characters; shorter ones are alike by chance
@@ -41,7 +39,7 @@ def judged(said: Annotations, is_chosen: "Numbers", window: int) -> Judged:
     recent = said[said.newest(is_chosen, window)]
     is_judged = np.zeros(len(said.clip_ids), bool)
     is_judged[recent.clip] = True
-    votes = said.current[is_judged[said.current.clip]]
+    votes = said[said.current[is_judged[said.clip[said.current]]]]
     is_own = np.zeros(len(votes) + 1, bool)  # the last one is for what is not current any more
     place = np.searchsorted(votes.pair, recent.pair)
     is_own[np.where(np.append(votes.pair, -1)[place] == recent.pair, place, -1)] = True
@@ -60,7 +58,7 @@ def measure(found: Judged, words: tally.Words, gold: list[catalog.Row]) -> tuple
     import numpy as np
 
     own, n_annotators = found.votes[found.is_own], len(found.is_chosen)
-    clip_s = clip_durations_s(own.clip_ids)
+    clip_s = clip_durations_s(own)
     n_annotations = np.bincount(own.annotator, minlength=n_annotators)
     is_timed = ~np.isnan(own.time_spent_s) & ~np.isnan(clip_s[own.clip])
     n_timed = np.bincount(own.annotator[is_timed], minlength=n_annotators)
@@ -154,14 +152,19 @@ def _correlation(name: str, found: Judged, counts: "Numbers") -> "dict[str, Numb
     return {f"{name}_correlation": correlation.round(ROUNDED), f"{name}_n": n_ratings}
 
 
-def clip_durations_s(clip_ids: "pa.StringArray") -> "Numbers":
-    """How long each clip is, by its id: a clip may become known only later. NaN where an id does not say."""
+def clip_durations_s(said: Annotations) -> "Numbers":
+    """How long each clip is that something was said of, by its id: a clip may become known only later. NaN where an id
+    does not say.
+    """
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    window = pc.extract_regex(clip_ids, r"-(?P<start_ms>\d{1,9})-(?P<end_ms>\d{1,9})$")
+    clips = np.flatnonzero(np.bincount(said.clip, minlength=len(said.clip_ids)))
+    window = pc.extract_regex(said.clip_ids.take(pa.array(clips)), r"-(?P<start_ms>\d{1,9})-(?P<end_ms>\d{1,9})$")
     start_ms, end_ms = (pc.struct_field(window, name).cast(pa.float64()) for name in ("start_ms", "end_ms"))
-    durations_s: Numbers = pc.divide(pc.subtract(end_ms, start_ms), 1000.0).to_numpy(zero_copy_only=False)
+    durations_s = np.full(len(said.clip_ids), np.nan)
+    durations_s[clips] = pc.divide(pc.subtract(end_ms, start_ms), 1000.0).to_numpy(zero_copy_only=False)
     return durations_s
 
 

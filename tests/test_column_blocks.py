@@ -1,5 +1,6 @@
 """Annotations kept by column: the same as the rows, whatever happens to these."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -180,13 +181,12 @@ def test_a_reader_that_fails_leaves_labels_as_they_were(
     merge(some(0, 50))
     before = sql("select * from catalog.label order by clip_id")
     sql("update catalog.annotation set arousal = 0 returning null")
-    read_parts = columns.read_parts
+    take_apart, n_taken = columns._take_apart, itertools.count()
 
-    def failing(connection: Any, parts: Any) -> Any:
-        yield from read_parts(connection, parts[:1])
-        connection.execute("select 1 / 0")
+    def failing(*args: Any) -> dict[str, Any]:
+        return take_apart(*args) if next(n_taken) == 0 else sql("select 1 / 0")[0]
 
-    monkeypatch.setattr(columns, "read_parts", failing)
+    monkeypatch.setattr(columns, "_take_apart", failing)
     with pytest.raises(psycopg.errors.DivisionByZero):
         labels.renew_all()
     assert sql("select * from catalog.label order by clip_id") == before

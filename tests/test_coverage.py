@@ -10,9 +10,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import sql
+from conftest import annotation, merge, sql
 
-from include import catalog, clip_list, coverage, settings
+from include import catalog, clip_list, coverage, labels, settings
 from tests.test_merge_crash import every_point
 
 N_SOURCES = 12
@@ -299,3 +299,16 @@ def test_what_a_count_reads_follows_what_changed(scattered: settings.Settings, n
     assert row
     assert row["n_rows"] < 20
     assert coverage.read() == by_hand()
+
+
+def test_labels_made_after_a_relabel_are_noted(pipeline: settings.Settings) -> None:
+    clip = "youtube-abcdefghijk-0-9000"
+    trigger = "select pg_get_triggerdef(oid) as made from pg_trigger where tgrelid = 'catalog.label'::regclass"
+    before = sql(f"{trigger} order by tgname")
+    merge([annotation(clip, "a")])
+    assert labels.renew_all() == 1
+    assert sql(f"{trigger} order by tgname") == before
+    assert "everything" in {row["kind"] for row in sql("select kind from catalog.coverage_change")}
+    sql("truncate catalog.coverage_change")
+    merge([annotation(clip, "b")])
+    assert {row["kind"] for row in sql("select kind from catalog.coverage_change where id = %s", clip)} == {"label"}
