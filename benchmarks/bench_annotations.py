@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from include import annotations, catalog, column_blocks, labels, raters, readers, settings, vocabulary
+from include import annotations, catalog, column_blocks, columns, labels, raters, readers, settings, vocabulary
 from include.contract import COLUMNS, Accepted
 
 MAKE = Path(__file__).with_name("make_annotations.sql")
@@ -230,7 +230,7 @@ def plain_aggregate() -> dict[str, Any]:
     import pyarrow as pa
 
     with catalog.connect() as connection:
-        said = column_blocks.read_all(connection)
+        said = columns.join(column_blocks.read_all(connection))
     families = vocabulary.load()[1]
     emotions = said.said["emotions"]
     words = [*emotions.lists, []]

@@ -33,8 +33,8 @@ def keep(connection: "Connection[catalog.Row]", table: str) -> None:
         _insert(connection, part)
 
 
-def read_all(connection: "Connection[catalog.Row]") -> columns.Annotations:
-    """Every annotation that is in the catalog for good: not what this transaction adds.
+def read_all(connection: "Connection[catalog.Row]") -> list[dict[str, Any]]:
+    """Every annotation that is in the catalog for good, not what this transaction adds, in parts for columns.join().
 
     Where blocks don't hold them all, or are many and small, the rows are read, and kept in blocks by this transaction.
     That needs the lock that merges wait for.
@@ -50,7 +50,7 @@ def read_all(connection: "Connection[catalog.Row]") -> columns.Annotations:
             connection.execute("delete from catalog.annotation_block")
             for part in parts:
                 _insert(connection, part)
-    return columns.join(parts)
+    return parts
 
 
 @contextmanager

@@ -235,36 +235,39 @@ def _coded(joined: bytes | None, n_rows: int, separator: bytes) -> Coded:
 
 
 def join(parts: list[dict[str, Any]], texts: Sequence[str] = TEXTS) -> Annotations:
-    """Parts as read_parts() gives them, as one; they are used up."""
+    """Parts as read_parts() gives them, as one, with some of their texts. What is joined is taken out of the parts."""
     import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
 
-    n_rows = np.cumsum([0, *(len(part["hash"]) for part in parts)])
-
-    def numbers(name: str) -> "Numbers":
-        return np.concatenate([part.pop(name) for part in parts])
-
-    def coded(name: str) -> Coded:
-        found = [part.pop(name) for part in parts]
-        together = pa.concat_arrays([column.texts for column in found]).dictionary_encode()
-        codes = together.indices.to_numpy().copy()
-        codes[codes == pc.index(together.dictionary, "").as_py()] = -1
-        new_codes = np.split(codes, np.cumsum([len(column.texts) for column in found])[:-1])
-        joined = np.empty(n_rows[-1], np.int32)
-        for first, new, old in zip(n_rows, new_codes, found, strict=False):
-            joined[first : first + len(old.codes)] = new[old.codes]
-        return Coded(joined, together.dictionary)
-
-    ids = ("clip_id", "annotator_id")
+    found = join_texts(parts, ("clip_id", "annotator_id", *texts))
     with ThreadPoolExecutor(READERS) as pool:
-        found = dict(zip((*ids, *texts), pool.map(coded, (*ids, *texts)), strict=True))
-        clip, annotator = pool.map(Coded.ranked, (found.pop(name) for name in ids))
+        clip, annotator = pool.map(Coded.ranked, (found.pop("clip_id"), found.pop("annotator_id")))
     return Annotations(
         clip=clip.codes,
         clip_ids=clip.texts,
         annotator=annotator.codes,
         annotator_ids=annotator.texts,
-        **{name: numbers(name) for name in NUMBERS},
+        **{name: np.concatenate([part.pop(name) for part in parts]) for name in NUMBERS},
         said=found,
     )
+
+
+def join_texts(parts: list[dict[str, Any]], names: Sequence[str]) -> dict[str, Coded]:
+    """Columns of texts of all parts, by name. They are taken out of the parts."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def join_one(name: str) -> Coded:
+        found = [part.pop(name) for part in parts]
+        together = pa.concat_arrays([column.texts for column in found]).dictionary_encode()
+        codes = together.indices.to_numpy().copy()
+        codes[codes == pc.index(together.dictionary, "").as_py()] = -1
+        new_codes = np.split(codes, np.cumsum([len(column.texts) for column in found])[:-1])
+        n_rows = np.cumsum([0, *(len(column.codes) for column in found)])
+        joined = np.empty(n_rows[-1], np.int32)
+        for first, new, old in zip(n_rows, new_codes, found, strict=False):
+            joined[first : first + len(old.codes)] = new[old.codes]
+        return Coded(joined, together.dictionary)
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return dict(zip(names, pool.map(join_one, names), strict=True))

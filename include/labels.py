@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include import binary_copy, catalog, column_blocks, columns, raters, tally, vocabulary
+from include import binary_copy, catalog, column_blocks, columns, raters, signals, tally, vocabulary
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -122,8 +122,13 @@ def renew_all() -> int:
     with catalog.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('open_empathic_merge'))")
         vocabulary.save(connection)
-        said = column_blocks.read_all(connection)
-        raters.renew_all(connection, said)
+        parts = column_blocks.read_all(connection)
+        said = columns.join(parts, signals.TEXTS)
+        with ThreadPoolExecutor(1) as pool:
+            # What only labels need is joined while annotators are judged, which takes one core.
+            further = pool.submit(columns.join_texts, parts, [name for name in columns.TEXTS if name not in said.said])
+            raters.renew_all(connection, said)
+            said.said.update(further.result())
         connection.execute("update catalog.annotator set is_counted = (state <> 'blocked')")
         n_labels = _renew_from(connection, said)
     log.info("%d labels renewed", n_labels)

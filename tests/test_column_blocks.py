@@ -15,7 +15,7 @@ CLIP = "youtube-abcdefghijk-0-10000"
 
 def read() -> columns.Annotations:
     with catalog.connect() as connection:
-        return column_blocks.read_all(connection)
+        return columns.join(column_blocks.read_all(connection))
 
 
 def read_rows() -> columns.Annotations:
@@ -170,7 +170,7 @@ def test_what_a_transaction_adds_itself_is_not_there_for_good(pipeline: settings
     merge([annotation(CLIP, "a")])
     with catalog.connect() as connection:
         connection.execute("update catalog.annotation set arousal = 10")
-        assert column_blocks.read_all(connection).arousal.tolist() != [10]
+        assert columns.join(column_blocks.read_all(connection)).arousal.tolist() != [10]
         connection.rollback()
 
 
