@@ -120,7 +120,7 @@ def _merge(
             merged.result()
         counts = result.counts
         counts["candidates"] += catalog.run(connection, "merge_staged_candidates")
-        connection.execute("analyze merged_annotation")
+        connection.execute("analyze merged_annotation (clip_id)")
         state = catalog.row(connection, "count_merged_rows") or {}
         counts.update(state)
         if is_trial:
