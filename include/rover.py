@@ -5,6 +5,7 @@ crowd-kit takes seconds, which each merge with a disputed transcription would pa
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 Place = dict[str, int]  # how many sequences have which word here; "" is none
 SAME_OR_OTHER, LEFT_OUT, PUT_IN = range(3)
@@ -12,10 +13,14 @@ SAME_OR_OTHER, LEFT_OUT, PUT_IN = range(3)
 
 def vote(sequences: Sequence[Sequence[str]]) -> list[str]:
     """The words that most sequences agree on; of equals the longer, then the later by name. There is a first one."""
-    places: list[Place] = [{word: 1} for word in sequences[0]]
-    for n_aligned, words in enumerate(sequences[1:], 1):
+    n_first = sum(1 for _ in takewhile(lambda words: words == sequences[0], sequences))
+    places: list[Place] = [{word: n_first} for word in sequences[0]]
+    for n_aligned, words in enumerate(sequences[n_first:], n_first):
         _align(places, words, n_aligned)
-    winners = (max((n, len(word), word) for word, n in place.items())[2] for place in places)
+    winners = (
+        max((n, len(word), word) for word, n in place.items())[2] if len(place) > 1 else next(iter(place))
+        for place in places
+    )
     return [word for word in winners if word]
 
 
