@@ -89,11 +89,11 @@ def _labels_of(
     annotator_ids = said.annotator_ids.to_pylist()
     found = catalog.rows(connection, "select_annotator_weights", annotator_ids=annotator_ids)
     weights = tally.Weights.of(found, annotator_ids)
-    version, names = vocabulary.load()[0], label_schema().names
+    votes = said.current
+    n_clips, version, names = len(said.clip_ids), vocabulary.load()[0], label_schema().names
 
     def label(first: int) -> bytes:
-        votes = said.current
-        n = min(columns.CLIPS_AT_ONCE, len(said.clip_ids) - first)
+        n = min(columns.CLIPS_AT_ONCE, n_clips - first)
         begin, end = np.searchsorted(votes.clip, [first, first + n])
         counted = votes[slice(begin, end)]
         counted = counted[~weights.is_blocked[counted.annotator]]
