@@ -310,19 +310,25 @@ def bench_file(folder: Path, n_rows: int) -> None:
 
 
 def bench_catalog(folder: Path, sizes: list[int]) -> None:
-    """Fresh rows on top of a catalog that grows, and everything again at its end."""
+    """Everything again and fresh rows on top, while a catalog grows; at its end fresh rows of old clips, and all again.
+
+    These leave many transcriptions at a tie, which are voted on word by word; everything again has them only then.
+    """
     empty()
-    n_rows, nights = 0, {}
+    n_rows = 0
     for size in sizes:
         grow(n_rows, size)
         n_rows = size + FRESH_ROWS
+        before = alone(relabel)
+        line(f"everything again, {size:,}", before["whole"])
         write_file(folder / "night.jsonl", size, FRESH_ROWS)
-        nights[size] = alone(merge, folder / "night.jsonl")
-        line(f"{FRESH_ROWS:,} fresh on {size:,}: weights, labels", nights[size]["renewal"])
-        line("  the whole merge", nights[size]["whole"])
+        fresh = alone(merge, folder / "night.jsonl")
+        line(f"{FRESH_ROWS:,} fresh on {size:,}: weights, labels", fresh["renewal"])
+        line("  the whole merge", fresh["whole"])
     full = alone(relabel)
     write_file(folder / "night.jsonl", n_rows, FRESH_ROWS, n_old_clips=sizes[-1] // 5)
     scattered = alone(merge, folder / "night.jsonl")
+    with_them = alone(relabel)
     plain = alone(plain_aggregate)["spent"]
     line("DuckDB's votes per word and family, and means", plain)
     wall, cpu = full["whole"][0] / plain[0], sum(full["whole"][1:]) / plain[1]
@@ -335,9 +341,10 @@ def bench_catalog(folder: Path, sizes: list[int]) -> None:
     line("  of it: fetching", full["column_blocks.read_all"])
     line("  of it: labels", full["labels._renew_from"])
     line("  of it: weights", full["raters.renew_all"], f"peak {full['peak_mb'] / 1000:.1f} GB", "<= 6 GB")
-    for what, night in (("fresh clips", nights[sizes[-1]]), ("as many old clips", scattered)):
+    line("everything again, after those of old clips", with_them["whole"])
+    for what, night, again in (("fresh clips", fresh, full), ("as many old clips", scattered, with_them)):
         for part in ("renewal", "whole"):
-            wall, cpu = full["whole"][0] / night[part][0], sum(full["whole"][1:]) / sum(night[part][1:])
+            wall, cpu = again["whole"][0] / night[part][0], sum(again["whole"][1:]) / sum(night[part][1:])
             line(
                 f"{FRESH_ROWS:,} of {what}, {part}", night[part], f"1/{wall:.1f}, CPU 1/{cpu:.1f} of it all", "<= 1/15"
             )
@@ -345,12 +352,14 @@ def bench_catalog(folder: Path, sizes: list[int]) -> None:
 
 def main() -> None:
     """Print the table."""
+    if sys.dont_write_bytecode:
+        # Each process would compile all it imports: a second that an installed program does not spend.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.execv(sys.executable, [sys.executable, "-m", "benchmarks.bench_annotations", *sys.argv[1:]])
     given = [int(number) for number in sys.argv[1:]]
     settings.configure(catalog_url=catalog.embedded_url("bench_annotations"))
     print(f"{'':56}{'wall s':>8}{'CPU s':>8}{'server':>8}")
     with tempfile.TemporaryDirectory() as folder:
-        # Imports as of an installed program: compiled once.
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = folder
         bench_file(Path(folder), given[0] if given else 500_000)
         bench_catalog(Path(folder), given[1:] or [500_000, 1_000_000])

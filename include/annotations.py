@@ -115,10 +115,12 @@ def _merge(
                     raise Unfinished(file)
                 merged.result()
                 merged = merging.submit(_merge_batch, connection, batch, result)
+            if not is_trial:
+                _load_arrow()  # while the server takes in the last rows
             merged.result()
         counts = result.counts
         counts["candidates"] += catalog.run(connection, "merge_staged_candidates")
-        connection.execute("analyze merged_annotation")
+        connection.execute("analyze merged_annotation (clip_id)")
         state = catalog.row(connection, "count_merged_rows") or {}
         counts.update(state)
         if is_trial:
@@ -136,6 +138,14 @@ def _merge(
     lasting = ("accepted", "repeated", "rejected", *(() if is_trial else ("labels",)))
     result.counts = Counter({name: n for name, n in counts.items() if n or name in lasting})
     return result
+
+
+def _load_arrow() -> None:
+    """Import what labels are made with, and what pyarrow imports at its first array: pandas."""
+    import pyarrow as pa
+    import pyarrow.compute
+
+    pa.array([0])
 
 
 def _merge_batch(connection: "Connection[catalog.Row]", batch: Batch, result: FileResult) -> None:

@@ -36,13 +36,22 @@ def renew(connection: "Connection[catalog.Row]", clip_table: str) -> int:
         {"clips_at_once": columns.CLIPS_AT_ONCE},
     )
     connection.execute("analyze clip_to_label")
-    connection.execute("delete from catalog.label using clip_to_label where label.clip_id = clip_to_label.clip_id")
+    catalog.run(connection, "delete_labels")
     held = _held(connection, is_all=False)
     batches = connection.execute("select distinct batch from clip_to_label order by batch").fetchall()
-    return sum(
-        _write(connection, columns.read_clips(connection, "clip_to_label", [row["batch"]]), words, held)
-        for row in batches
-    )
+    n_labels = 0
+    # While the server is at a batch's votes or labels, those of the one before or after are counted.
+    with ThreadPoolExecutor(1) as pool:
+        made: list[Future[bytes]] = []
+        for row in batches:
+            said = columns.read_clips(connection, "clip_to_label", [row["batch"]])
+            if len(said):
+                made.append(pool.submit(_labels_of(connection, said, words, held), 0))
+                n_labels += len(said.clip_ids)
+            if len(made) == 2:
+                _copy_in(connection, [made.pop(0).result()])
+        _copy_in(connection, [rows.result() for rows in made])
+    return n_labels
 
 
 def _renew_from(connection: "Connection[catalog.Row]", said: columns.Annotations) -> int:
@@ -77,8 +86,20 @@ def _held(connection: "Connection[catalog.Row]", *, is_all: bool) -> set[str]:
 
 def _write(connection: "Connection[catalog.Row]", said: columns.Annotations, words: tally.Words, held: set[str]) -> int:
     """Write the labels of the clips of annotations, which have none by now; how many."""
+    n_clips = len(said.clip_ids)
+    label = _labels_of(connection, said, words, held)
+    _copy_in(connection, _ahead(label, range(0, n_clips, columns.CLIPS_AT_ONCE)))
+    return n_clips
+
+
+def _labels_of(
+    connection: "Connection[catalog.Row]", said: columns.Annotations, words: tally.Words, held: set[str]
+) -> Callable[[int], bytes]:
+    """What makes the labels of the clips of annotations, CLIPS_AT_ONCE of them from a first one on, as COPY takes them.
+
+    It does without the connection.
+    """
     import numpy as np
-    from psycopg import sql
 
     annotator_ids = said.annotator_ids.to_pylist()
     found = catalog.rows(connection, "select_annotator_weights", annotator_ids=annotator_ids)
@@ -94,15 +115,21 @@ def _write(connection: "Connection[catalog.Row]", said: columns.Annotations, wor
         made = tally.labels(counted, first, n, weights, words, held, version)
         return binary_copy.rows(made.select(names), VOTE_COLUMNS)
 
+    return label
+
+
+def _copy_in(connection: "Connection[catalog.Row]", made: Iterable[bytes]) -> None:
+    """Write labels to the catalog."""
+    from psycopg import sql
+
     into = sql.SQL("copy catalog.label ({}) from stdin (format binary)").format(
-        sql.SQL(", ").join(map(sql.Identifier, names))
+        sql.SQL(", ").join(map(sql.Identifier, label_schema().names))
     )
     with connection.cursor() as cursor, cursor.copy(into) as copy:
         copy.write(binary_copy.HEADER)
-        for rows in _ahead(label, range(0, n_clips, columns.CLIPS_AT_ONCE)):
+        for rows in made:
             copy.write(rows)
         copy.write(binary_copy.TRAILER)
-    return n_clips
 
 
 def _ahead(work: Callable[[int], bytes], items: Iterable[int]) -> Iterator[bytes]:

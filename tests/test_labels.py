@@ -318,6 +318,19 @@ def test_a_nights_labels_are_those_of_a_full_relabel(
     assert sql("select * from catalog.label order by clip_id") == by_night
 
 
+def test_clips_that_nobody_spoke_of_get_no_label(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    merge([annotation(CLIP, "a")])
+    monkeypatch.setattr(columns, "CLIPS_AT_ONCE", 1)
+    for spoken_of, n_labels in (([CLIP], 1), ([], 0)):
+        with catalog.connect() as connection:
+            connection.execute("create temporary table asked (clip_id text) on commit drop")
+            connection.execute(
+                "insert into asked select unnest(%s::text[])", [["youtube-a-0-1", *spoken_of, "youtube-z-0-1"]]
+            )
+            assert labels.renew(connection, "asked") == n_labels
+        assert [row["clip_id"] for row in sql("select clip_id from catalog.label")] == [CLIP]
+
+
 def test_what_was_said_in_one_moment_is_ordered_by_its_hash(pipeline: settings.Settings) -> None:
     said = annotation(CLIP, "ada")
     merge([{**said, "arousal": n} for n in range(11)])
