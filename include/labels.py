@@ -60,8 +60,11 @@ def _renew_from(connection: "Connection[catalog.Row]", said: columns.Annotations
     held = _held(connection, is_all=True)
     # Whoever reads labels waits from here on until they are back.
     connection.execute("truncate catalog.label")
+    n_clips = len(said.clip_ids)
     with _uncopied(connection):
-        return _write(connection, said, words, held)
+        label = _labels_of(connection, said, words, held)
+        _copy_in(connection, _ahead(label, range(0, n_clips, columns.CLIPS_AT_ONCE)))
+    return n_clips
 
 
 @contextmanager
@@ -82,14 +85,6 @@ def _held(connection: "Connection[catalog.Row]", *, is_all: bool) -> set[str]:
         connection.execute("create temporary table if not exists clip_to_label (clip_id text) on commit drop")
     found = catalog.rows(connection, "select_held_clips", is_all=is_all, grave_reports=GRAVE_REPORTS)
     return {row["clip_id"] for row in found}
-
-
-def _write(connection: "Connection[catalog.Row]", said: columns.Annotations, words: tally.Words, held: set[str]) -> int:
-    """Write the labels of the clips of annotations, which have none by now; how many."""
-    n_clips = len(said.clip_ids)
-    label = _labels_of(connection, said, words, held)
-    _copy_in(connection, _ahead(label, range(0, n_clips, columns.CLIPS_AT_ONCE)))
-    return n_clips
 
 
 def _labels_of(
