@@ -7,8 +7,10 @@ found is kept with them.
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,18 +19,42 @@ from include.suites import MIN_CLIPS_TO_COMPARE, Suite, suites
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.datasource.fluent import PostgresDatasource
+    from great_expectations.datasource.fluent.interfaces import Batch
     from great_expectations.expectations import Expectation
     from psycopg import Connection
 
 log = logging.getLogger(__name__)
 
 MAX_EXAMPLES = 10
-TABLES = ("source", "clip", "annotation", "label", "release", "sum", "group_share", "agreement")
-# Rows are sorted and hashed by the million, by one process at a time.
-WORK_MEM = "256MB"
-# What the planner can't know: indexes are read in their order, and to read a row's JSON costs far more than to hand the
-# row from one worker to another. https://www.postgresql.org/docs/current/runtime-config-query.html
-PLANNER = {"random_page_cost": "1.1", "parallel_tuple_cost": "0.01"}
+# Each with those that it is made of; in this order they are begun, so that no table waits for one behind it.
+TABLES: dict[str, tuple[str, ...]] = {
+    "release": (),
+    "agreement": (),
+    "source": (),
+    "clip": (),
+    "clip_digest": ("clip",),
+    "annotation": (),
+    "annotation_digest": (),
+    "label": (),
+    "repeated_audio": ("release",),
+    "divided_speaker_group": ("release",),
+    "group_share": ("release",),
+    "sum": ("release", "label"),
+}
+# The server has work while ours is done, or while one table is written, which one process does alone.
+MAKERS = 2
+# Rows are sorted and hashed by the million. What the planner can't know: indexes are read in their order, and to read a
+# row's JSON costs far more than to hand the row from one worker to another. And tables are read from end to end, which
+# the operating system has done ahead: asking other processes for each page took a quarter of the CPU.
+# https://www.postgresql.org/docs/current/runtime-config-query.html
+# https://www.postgresql.org/docs/current/runtime-config-resource.html
+SERVER = {
+    "work_mem": "256MB",
+    "random_page_cost": "1.1",
+    "parallel_tuple_cost": "0.01",
+    "effective_io_concurrency": "0",
+}
 
 
 class CheckFailed(Exception):
@@ -42,8 +68,10 @@ def check_release(version: str, *, is_drift_allowed: bool = False) -> dict[str, 
     With `is_drift_allowed`, no distance from the last release stops it. Returns counts: `passed`, `warnings`,
     `failed`. Raises CheckFailed if what is critical failed.
     """
-    with _checking(version):
-        results, reports = _validate(suites(is_drift_allowed=is_drift_allowed))
+    # Great Expectations is imported by this, before threads import what it does too.
+    chosen = suites(is_drift_allowed=is_drift_allowed)
+    with _checking(version) as wait_for:
+        results, reports = _validate(chosen, wait_for)
     _keep(version, results)
     if not _has_manifest(version):
         root = f"releases/{version}/checks"
@@ -66,40 +94,73 @@ def check_release(version: str, *, is_drift_allowed: bool = False) -> dict[str, 
 
 
 @contextmanager
-def _checking(version: str) -> Iterator[None]:
-    """The schema `checking` with the tables of one release; runs of the checks wait for each other.
+def _checking(version: str) -> "Iterator[Callable[[str], None]]":
+    """The schema `checking`, whose tables are made in the background; the function given waits until one is there.
 
-    Raises CheckFailed if a frozen sample holds what no column of its kind can.
+    It raises CheckFailed if a frozen sample holds what no column of its kind can. Runs of the checks wait for each
+    other.
     """
-    import psycopg
-
-    with catalog.connect() as lock:
+    with catalog.connect() as lock, ExitStack() as stack:
+        lock.autocommit = True  # the schema goes whatever happens here
         lock.execute("select pg_advisory_lock(hashtext('open_empathic_checks'))")
+        with catalog.connect() as connection:
+            # One that is left of a run that was killed.
+            connection.execute("drop schema if exists checking cascade")
+            connection.execute("create schema checking")
+            release = connection.execute("select parent from catalog.release where version = %s", [version]).fetchone()
+        parameters = {
+            "version": version,
+            "parent": release["parent"] if release is not None else None,
+            "min_clips": MIN_CLIPS_TO_COMPARE,
+        }
+        idle: SimpleQueue[Connection[catalog.Row]] = SimpleQueue()
+        for _ in range(MAKERS):
+            idle.put(stack.enter_context(_maker()))
+        pool = ThreadPoolExecutor(MAKERS)
         try:
-            with catalog.connect() as connection:
-                _make_tables(connection, version)
-        except psycopg.DataError as error:
-            raise CheckFailed(f"release {version} holds what can't be read: {error}") from error
-        try:
-            yield
+            made: dict[str, Future[None]] = {}
+            for table, parts in TABLES.items():
+                made[table] = pool.submit(_make_table, idle, table, [made[part] for part in parts], parameters)
+            yield lambda table: made[table].result()
         finally:
+            pool.shutdown(cancel_futures=True)
             lock.execute("drop schema checking cascade")
 
 
-def _make_tables(connection: "Connection[catalog.Row]", version: str) -> None:
-    release = connection.execute("select parent from catalog.release where version = %s", [version]).fetchone() or {}
-    for name, value in {"work_mem": WORK_MEM, **PLANNER}.items():
-        connection.execute("select set_config(%s, %s, true)", [name, value])
-    # One that is left of a run that was killed.
-    connection.execute("drop schema if exists checking cascade")
-    connection.execute("create schema checking")
-    agreement.keep(connection, version)
-    parameters = {"version": version, "parent": release.get("parent"), "min_clips": MIN_CLIPS_TO_COMPARE}
-    connection.execute("delete from catalog.release_group where version = %s", [version])
-    for table in TABLES:
-        if table == "group_share":
-            catalog.run(connection, "insert_release_groups", version=version)
-        catalog.run(connection, f"create_checking_{table}", **parameters)
+@contextmanager
+def _maker() -> "Iterator[Connection[catalog.Row]]":
+    """A connection that makes tables, each of which others see as soon as it is made."""
+    with catalog.connect() as connection:
+        connection.autocommit = True
+        for name, value in SERVER.items():
+            connection.execute("select set_config(%s, %s, false)", [name, value])
+        yield connection
+
+
+def _make_table(
+    idle: "SimpleQueue[Connection[catalog.Row]]", table: str, parts: "list[Future[None]]", parameters: dict[str, Any]
+) -> None:
+    """Make a table of the schema `checking` with an idle connection once its parts are there.
+
+    What is kept of a release for the next one to be compared with is measured with the table that compares it.
+    """
+    import psycopg
+
+    for part in parts:
+        part.result()
+    connection, version = idle.get(), parameters["version"]
+    try:
+        with connection.transaction():
+            if table == "agreement":
+                agreement.keep(connection, version)
+            if table == "group_share":
+                connection.execute("delete from catalog.release_group where version = %s", [version])
+                catalog.run(connection, "insert_release_groups", version=version)
+            catalog.run(connection, f"create_checking_{table}", **parameters)
+    except psycopg.DataError as error:
+        raise CheckFailed(f"release {version} holds what can't be read: {error}") from error
+    finally:
+        idle.put(connection)
 
 
 def _keep(version: str, results: list[dict[str, Any]]) -> None:
@@ -168,10 +229,12 @@ def describe(result: dict[str, Any]) -> str:
     return text
 
 
-def _validate(chosen: list[Suite]) -> "tuple[list[dict[str, Any]], dict[str, ExpectationSuiteValidationResult]]":
+def _validate(
+    chosen: list[Suite], wait_for: Callable[[str], None]
+) -> "tuple[list[dict[str, Any]], dict[str, ExpectationSuiteValidationResult]]":
     """Results of the suites: suite, severity, expectation, what it expected, what was observed, offending ids.
 
-    And what Great Expectations says of each suite, by its name.
+    And what Great Expectations says of each suite, by its name. Each suite waits for its tables.
     """
     import great_expectations as gx
 
@@ -181,20 +244,28 @@ def _validate(chosen: list[Suite]) -> "tuple[list[dict[str, Any]], dict[str, Exp
     source = context.data_sources.add_postgres("catalog", connection_string=_connection_string())
     results, reports = [], {}
     for suite in chosen:
-        asset = source.add_table_asset(suite.table, table_name=suite.table, schema_name="checking")
-        batch = asset.add_batch_definition_whole_table("all").get_batch()
+        for table in suite.tables:
+            wait_for(table)
+        whole = _batch(source, suite.table)
+        decisive = _batch(source, suite.digest) if suite.digest else whole
         # Whether they hold takes one scan for all; figures and examples take one or more for each that fails.
-        report = batch.validate(
+        report = decisive.validate(
             gx.ExpectationSuite(name=suite.name, expectations=suite.expectations), result_format="BOOLEAN_ONLY"
         )
         result_format = {"result_format": "COMPLETE", "unexpected_index_column_names": [suite.id_column]}
         report.results = [
-            result if result.success else batch.validate(_expectation(result), result_format=result_format)
+            result if result.success else whole.validate(_expectation(result), result_format=result_format)
             for result in report.results
         ]
         results += [_summary(suite, result) for result in report.results]
         reports[suite.name] = report
     return results, reports
+
+
+def _batch(source: "PostgresDatasource", table: str) -> "Batch":
+    """All of a table of the schema `checking`, for Great Expectations."""
+    asset = source.add_table_asset(table, table_name=table, schema_name="checking")
+    return asset.add_batch_definition_whole_table("all").get_batch()
 
 
 def _expectation(result: Any) -> "Expectation":
@@ -205,7 +276,7 @@ def _expectation(result: Any) -> "Expectation":
 def _connection_string() -> str:
     """The catalog's URL for SQLAlchemy."""
     url = catalog.url().replace("postgresql://", "postgresql+psycopg2://", 1)
-    option = quote(f"-c timezone=UTC -c work_mem={WORK_MEM}")
+    option = quote(" ".join(f"-c {name}={value}" for name, value in {"timezone": "UTC", **SERVER}.items()))
     return f"{url}{'&' if '?' in url else '?'}options={option}"
 
 

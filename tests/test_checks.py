@@ -1,11 +1,12 @@
 import contextlib
 import json
+import re
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from include import checks, claims, release, settings, store, suites
+from include import catalog, checks, claims, release, settings, store, suites
 from tests.conftest import agreed, annotation, believe, merge, ready_clip, sql
 
 VERSION = "2026.01.01"
@@ -135,12 +136,63 @@ def test_only_the_release_asked_for_is_checked(frozen: list[str]) -> None:
     assert checks.check_release("2026.01.02")["failed"] == 0
 
 
-def test_what_is_of_another_type_fails_the_release(frozen: list[str]) -> None:
-    corrupt(frozen[0], duration_s="long")
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"duration_s": "long"}, "invalid input syntax for type double precision"),
+        ({"n_raters": 3.5}, "invalid input syntax for type integer"),
+        ({"is_held": "perhaps"}, "invalid input syntax for type boolean"),
+        ({"emotion_soft": [0.5, 0.5]}, "can only be applied to an object"),
+        ({"emotion_soft": {"sad": "much"}}, "invalid input syntax for type double precision"),
+        ({"emotion_plurality": "sad"}, "cannot extract elements from a scalar"),
+    ],
+)
+def test_what_is_of_another_type_fails_the_release(frozen: list[str], said: Any, reason: str) -> None:
+    corrupt(frozen[0], **said)
     message = failure()
     assert f"release {VERSION} holds what can't be read" in message
-    assert "invalid input syntax for type double precision" in message
+    assert reason in message
     assert sql("select 1 from pg_namespace where nspname = 'checking'") == []
+
+
+def test_nothing_is_left_behind_when_the_checks_break(frozen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_validate", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        checks.check_release(VERSION)
+    assert sql("select 1 from pg_namespace where nspname = 'checking'") == []
+
+
+def test_a_table_waits_only_for_tables_that_were_begun_before() -> None:
+    begun = list(checks.TABLES)
+    assert all(begun.index(part) < begun.index(table) for table, parts in checks.TABLES.items() for part in parts)
+    assert sorted(path.stem for path in catalog.SQL.glob("create_checking_*.sql")) == sorted(
+        f"create_checking_{table}" for table in begun
+    )
+
+
+def test_a_table_waits_for_all_that_its_statement_reads() -> None:
+    for table, parts in checks.TABLES.items():
+        text = catalog.statement(f"create_checking_{table}")
+        if table == "group_share":
+            text += catalog.statement("insert_release_groups")
+        assert set(re.findall(r"(?:from|join) checking\.(\w+)", text)) == set(parts)
+
+
+def test_a_suite_waits_for_all_that_it_reads() -> None:
+    for suite in suites.suites():
+        text = " ".join(getattr(expectation, "unexpected_rows_query", "") for expectation in suite.expectations)
+        read = {suite.table, *re.findall(r"(?:from|join) checking\.(\w+)", text)}
+        assert read | {suite.digest or suite.table} == set(suite.tables) <= set(checks.TABLES)
+
+
+def test_many_rows_are_decided_by_few(frozen: list[str]) -> None:
+    agreed([ready_clip("cdefghijklm", n * 1000) for n in range(12)])
+    with checks._checking(VERSION) as wait_for:
+        wait_for("annotation_digest")
+        assert sql("select count(*) as n from checking.annotation") == [{"n": 45}]
+        assert sql("select arousal, valence from checking.annotation_digest") == [{"arousal": 5, "valence": 0}] * 2
+        assert sql("select count(*) as n from checking.clip") == [{"n": 15}]
+        assert sql("select count(*) as n from checking.clip_digest") == [{"n": 1}]
 
 
 def test_a_miscounted_label_stops_the_release(frozen: list[str]) -> None:
@@ -182,6 +234,18 @@ def test_an_address_in_a_text_stops_the_release(frozen: list[str]) -> None:
         ("annotations", "expect_column_values_to_be_between",
          "alter table catalog.annotation drop constraint annotation_arousal_check;"
          "update catalog.annotation set arousal = 11 where annotation_id = (select min(annotation_id)"
+         " from catalog.annotation) returning annotation_id"),
+        ("annotations", "expect_column_values_to_be_between",
+         "alter table catalog.annotation drop constraint annotation_arousal_check;"
+         "update catalog.annotation set arousal = -1 where annotation_id = (select max(annotation_id)"
+         " from catalog.annotation) returning annotation_id"),
+        ("annotations", "expect_column_values_to_be_between",
+         "alter table catalog.annotation drop constraint annotation_valence_check;"
+         "update catalog.annotation set valence = -6 where annotation_id = (select min(annotation_id)"
+         " from catalog.annotation) returning annotation_id"),
+        ("annotations", "expect_column_values_to_be_between",
+         "alter table catalog.annotation drop constraint annotation_valence_check;"
+         "update catalog.annotation set valence = 6 where annotation_id = (select max(annotation_id)"
          " from catalog.annotation) returning annotation_id"),
         ("annotations", "no annotation was submitted a day after now",
          "update catalog.annotation set submitted_at = now() + interval '3 days' where annotation_id ="

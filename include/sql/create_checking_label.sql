@@ -5,6 +5,7 @@ with
 spoken as (
     select
         clip_id,
+        count(*) as n_annotations,
         count(distinct annotator_id) as n_annotators
     from catalog.annotation
     group by clip_id
@@ -44,6 +45,7 @@ silent as (
 select
     coalesce(label.clip_id, spoken.clip_id) as clip_id,
     coalesce(label.n_raters, 0) as n_raters,
+    coalesce(spoken.n_annotations, 0) as n_annotations,
     coalesce(spoken.n_annotators, 0) as n_annotators,
     coalesce(silent.n_annotators, 0) as n_silent,
     coalesce(spoken.n_annotators, 0) - coalesce(silent.n_annotators, 0) as n_votes

@@ -1,28 +1,33 @@
 -- The frozen clips and links of a release, with what the catalog says of each clip now.
+-- Fields are taken out one by one: as a record, each sample would be a table of one row first.
 create unlogged table checking.release as
 select
     frozen.clip_id,
     frozen.is_link,
     frozen.split,
-    said.speaker_group,
-    said.licence,
-    said.audio_sha256,
-    said.duration_s,
-    said.sample_rate_hz,
-    said.n_raters,
-    said.arousal_mean,
-    said.valence_mean,
-    said.is_held,
-    said.perceived_gender,
-    said.perceived_age_group,
-    said.perceived_accent,
-    said.emotion_plurality,
-    lower(substring(said.language from '^[A-Za-z]{2,3}')) as language,
-    said.transcription is not null as is_transcribed,
-    coalesce('no_agreement' = any(said.emotion_consensus), false) as is_disputed,
+    frozen.sample ->> 'speaker_group' as speaker_group,
+    frozen.sample ->> 'licence' as licence,
+    frozen.sample ->> 'audio_sha256' as audio_sha256,
+    (frozen.sample ->> 'duration_s')::double precision as duration_s,
+    (frozen.sample ->> 'sample_rate_hz')::integer as sample_rate_hz,
+    (frozen.sample ->> 'n_raters')::integer as n_raters,
+    (frozen.sample ->> 'arousal_mean')::double precision as arousal_mean,
+    (frozen.sample ->> 'valence_mean')::double precision as valence_mean,
+    (frozen.sample ->> 'is_held')::boolean as is_held,
+    frozen.sample ->> 'perceived_gender' as perceived_gender,
+    frozen.sample ->> 'perceived_age_group' as perceived_age_group,
+    frozen.sample ->> 'perceived_accent' as perceived_accent,
+    frozen.sample ->> 'language' as language,
+    frozen.sample -> 'emotion_plurality' as emotion_plurality,
+    (frozen.sample ->> 'transcription') is not null as is_transcribed,
+    coalesce(frozen.sample -> 'emotion_consensus' ? 'no_agreement', false) as is_disputed,
     -- The sign first: the pattern costs more than all else here, and hardly any text has one.
     strpos(said.words, '@') > 0 and said.words ~* '[[:alnum:]._%%+-]+@[[:alnum:].-]+[.][[:alpha:]]{2,}' as has_address,
-    (select sum(weight.value::double precision) from jsonb_each_text(said.emotion_soft) as weight) as emotion_soft_sum,
+    -- The path gives weights one at a time; jsonb_each_text, which puts all into a table first, takes twice as long.
+    (
+        select sum((weight #>> '{}')::double precision)
+        from (select jsonb_path_query(frozen.sample -> 'emotion_soft', 'strict $.*') as weight) as given
+    ) as emotion_soft_sum,
     coalesce(clip.state, 'unknown') as clip_state
 from (
     -- Joined here, and not by the view: in the memory that the checks have, workers do it without writing samples out.
@@ -39,15 +44,9 @@ from (
 ) as frozen
 cross join lateral (
     select
-        given.*,
-        concat_ws(' ', given.title, given.transcription, given.audio_description, given.video_description) as words
-    from
-        jsonb_to_record(frozen.sample) as given (
-            speaker_group text, licence text, audio_sha256 text, duration_s double precision, sample_rate_hz integer,
-            n_raters integer, arousal_mean double precision, valence_mean double precision, is_held boolean,
-            perceived_gender text, perceived_age_group text, perceived_accent text, emotion_plurality text [],
-            emotion_consensus text [], emotion_soft jsonb, language text, title text, transcription text,
-            audio_description text, video_description text
-        )
+        concat_ws(
+            ' ', frozen.sample ->> 'title', frozen.sample ->> 'transcription',
+            frozen.sample ->> 'audio_description', frozen.sample ->> 'video_description'
+        ) as words
 ) as said
 left join catalog.clip on frozen.clip_id = clip.clip_id

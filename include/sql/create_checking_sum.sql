@@ -8,9 +8,9 @@ select
 from (
     select
         'annotations in labels, superseded, withdrawn or of blocked annotators' as name,
-        (select count(*) from catalog.annotation) as n_in,
-        (select coalesce(sum(n_raters + n_silent), 0) from checking.label)
-        + (select count(*) from catalog.annotation) - (select coalesce(sum(n_annotators), 0) from checking.label) as n_out
+        coalesce(sum(n_annotations), 0) as n_in,
+        coalesce(sum(n_raters + n_silent + n_annotations - n_annotators), 0) as n_out
+    from checking.label
     union all
     select
         'frozen clips with a place in a shard' as name,
@@ -25,5 +25,11 @@ from (
         'frozen clips and links, each clip once' as name,
         (select count(*) from catalog.release_clip where version = %(version)s)
         + (select count(*) from catalog.release_link where version = %(version)s) as n_in,
-        (select count(distinct clip_id) from checking.release) as n_out
+        (select count(*) from checking.release)
+        - (
+            select count(*)
+            from catalog.release_link
+            inner join catalog.release_clip using (version, clip_id)
+            where version = %(version)s
+        ) as n_out
 ) as counted

@@ -4,4 +4,4 @@ select
     speaker_group,
     split
 from {batch}
-where speaker_group in (select speaker_group from {batch} group by speaker_group having min(split) <> max(split))
+where speaker_group in (select speaker_group from checking.divided_speaker_group)

@@ -1,4 +1,4 @@
 -- Clips with the audio of another one.
 select clip_id, audio_sha256
 from {batch}
-where audio_sha256 in (select audio_sha256 from {batch} group by audio_sha256 having count(*) > 1)
+where audio_sha256 in (select audio_sha256 from checking.repeated_audio)
