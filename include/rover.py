@@ -29,7 +29,8 @@ def _align(places: list[Place], words: Sequence[str], n_aligned: int) -> None:
 
     Most words are in ends that are alike, and these need no table; the steps are those that a table of all would give.
     At a last place that is alike no step is cheaper than to take the word, and of equals it comes first. A beginning
-    that is alike costs nothing, so what stands behind it costs as much as without it.
+    that is alike costs nothing, so what stands behind it costs as much as without it. Not so for the first word alone,
+    as long as a place before it may be left out for nothing: crowd-kit takes 1 for each that is left out before it.
     """
     i, j = len(words), len(places)
     while i > 1 and j and _is_alike(places[j - 1], words[i - 1]):
@@ -66,7 +67,7 @@ def _is_alike(place: Place, word: str) -> bool:
 def _cheapest_steps(places: list[Place], words: Sequence[str], *, is_first: bool) -> list[list[int]]:
     """The last step of the cheapest alignment of the first i words with the first j places, at [i][j].
 
-    With `is_first` there are no words before them: crowd-kit lets a place that is left out then always cost 1.
+    With `is_first` there are no words before them: a place that is left out before the first word always costs 1.
     """
     above = [0]
     for place in places:
