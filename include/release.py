@@ -227,29 +227,27 @@ def build_shards(version: str, planned: Sequence[tuple[str, int]]) -> dict[str, 
 
     Returns counts: `shards`, `reused`, `samples`, `bytes`; the last two of what was written.
     """
-    counts: Counter[str] = Counter()
+    with catalog.connect() as connection:
+        _lock(connection, version, "share")
+        # Of Airflow each comes as a list.
+        reused = layout.reuse(connection, version, [(split, shard) for split, shard in planned])
+    counts: Counter[str] = Counter(reused=len(reused))
 
-    def build(place: tuple[str, int]) -> dict[str, int]:
+    def build(place: layout.Place) -> dict[str, int]:
         with catalog.connect() as connection:
             _lock(connection, version, "share")
             return _build_shard(connection, version, *place)
 
     # What takes the time, hashing and the disk, lets other threads run.
     with ThreadPoolExecutor(max_workers=shards.AT_ONCE) as pool:
-        for built in pool.map(build, planned):
+        for built in pool.map(build, [place for split, shard in planned if (place := (split, shard)) not in reused]):
             counts.update(built)
-    return dict(counts)
+    return dict(+counts)
 
 
 def _build_shard(connection: "Connection[catalog.Row]", version: str, split: str, shard: int) -> dict[str, int]:
     path = f"{split}/{shard:06d}.tar"
     place = {"version": version, "split": split, "shard": shard, "path": path}
-    reused = layout.reuse(connection, version, split, shard, f"{folder(version)}/{path}")
-    if reused is not None:
-        figures = {name: reused[name] for name in ("n_samples", "bytes", "sha256")}
-        catalog.run(connection, "upsert_release_shard", **place, **figures, reused_from=reused["version"])
-        log.info("%s: as in %s", path, reused["version"])
-        return {"reused": 1}
     frozen = catalog.rows(connection, "select_shard_samples", version=version, split=split, shard=shard)
     written = shards.write(f"{folder(version)}/{path}", _samples(frozen))
     catalog.run(
@@ -259,6 +257,7 @@ def _build_shard(connection: "Connection[catalog.Row]", version: str, split: str
         n_samples=written.n_samples,
         bytes=written.size_bytes,
         sha256=written.sha256,
+        xxh3_128=written.xxh3_128,
         reused_from=None,
     )
     with connection.cursor() as cursor:

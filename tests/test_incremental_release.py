@@ -144,8 +144,13 @@ def test_long_clips_make_shards_of_fewer_samples(clip_ids: list[str]) -> None:
     assert [shard["n_samples"] for shard in split(V1)["shards"]] == [2, 2, 2, 1]
 
 
-def test_a_damaged_shard_is_not_taken_over_but_mended(clip_ids: list[str], caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("has_checksums", [True, False])
+def test_a_damaged_shard_is_not_taken_over_but_mended(
+    has_checksums: bool, clip_ids: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     release.build(V1)
+    if not has_checksums:
+        sql("update catalog.release_shard set xxh3_128 = null")
     whole = tars(V1)[0].read_bytes()
     flipped = bytearray(whole)
     flipped[5000] ^= 1
@@ -158,6 +163,29 @@ def test_a_damaged_shard_is_not_taken_over_but_mended(clip_ids: list[str], caplo
     assert "000001.tar is missing" in caplog.text
     assert tars(V2)[0].read_bytes() == whole
     assert release.verify(V2)["samples"] == 7
+
+
+def test_a_shard_without_a_fast_checksum_is_proved_by_its_hash_once(
+    clip_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checksums(version: str) -> list[tuple[str, str | None]]:
+        found = sql("select path, xxh3_128 from catalog.release_shard where version = %s order by path", version)
+        return [(row["path"], row["xxh3_128"]) for row in found]
+
+    release.build(V1)
+    first = checksums(V1)
+    assert first == [(path, store.xxh3_128(f"releases/{V1}/{path}")) for path, _ in first]
+    sql("update catalog.release_shard set xxh3_128 = null")
+    hashed: list[str] = []
+    hash_of = store.sha256
+    monkeypatch.setattr(store, "sha256", lambda path: (hashed.append(path), hash_of(path))[1])
+    kept = [f"releases/{V1}/{path}" for path, _ in first[:2]]
+    for version, arousal, expected in ((V2, 8, kept), (V3, 9, [])):
+        hashed.clear()
+        merge([annotation(clip_ids[6], "rater-0", arousal=arousal)])
+        release.build(version)
+        assert sorted(path for path in hashed if path.endswith(".tar")) == expected
+        assert checksums(version)[:2] == first[:2]
 
 
 def test_a_bit_flipped_in_stored_audio_stops_the_release(clip_ids: list[str]) -> None:
