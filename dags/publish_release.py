@@ -110,8 +110,9 @@ def publish_release():
     promoted = task(release.promote)(version)
     announced = task(assets.announce, outlets=[assets.RELEASES])(assets.RELEASES.name, promoted)
     summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(built)
-    is_changed >> checked >> question >> asked >> planned
-    planned >> built >> verified >> manifest >> promoted >> announced >> summary
+    is_changed >> checked >> question >> asked
+    is_changed >> planned >> built
+    [asked, built] >> verified >> manifest >> promoted >> announced >> summary
 
 
 publish_release()

@@ -413,16 +413,19 @@ def promote(version: str) -> dict[str, Any]:
 
 
 def build(version: str | None = None, *, is_compact: bool = False, is_drift_allowed: bool = False) -> dict[str, Any]:
-    """All steps in one go: freeze, check, build, verify, manifest, promote. Returns freeze()'s figures.
+    """All steps in one go: freeze, check and meanwhile build, verify, manifest, promote. Returns freeze()'s figures.
 
     With `is_drift_allowed` it may lie further from the last release than the checks accept.
     Raises checks.CheckFailed, shards.Damaged, ReleaseError; `latest.json` then stays as it was.
     """
     frozen = freeze(version, is_compact=is_compact)
     if has_changes(frozen):
-        checks.check_release(frozen["version"], is_drift_allowed=is_drift_allowed)
-        for batch in plan_shards(frozen["version"]):
-            build_shards(frozen["version"], batch)
+        # The server checks while shards are hashed and written here.
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            checked = beside.submit(checks.check_release, frozen["version"], is_drift_allowed=is_drift_allowed)
+            for batch in plan_shards(frozen["version"]):
+                build_shards(frozen["version"], batch)
+            checked.result()
         verify_built(frozen["version"])
         write_manifest(frozen["version"])
         promote(frozen["version"])
