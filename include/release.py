@@ -363,9 +363,9 @@ def write_manifest(version: str) -> dict[str, Any]:
 
 def _write_beside(version: str, root: str, shard_paths: set[str]) -> bytes:
     """Write all but shards and manifest, and sweep the release's folder; the manifest."""
-    described = manifest.compose(version)
     with ThreadPoolExecutor(max_workers=1) as beside:
         tabled = beside.submit(tables.write, version, root)
+        described = manifest.compose(version)
         written = card.write(version, root, described, tabled.result)
         written += tabled.result()
     written += manifest.write_indexes(root, described)
