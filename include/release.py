@@ -212,7 +212,7 @@ def has_changes(frozen: dict[str, Any]) -> bool:
     return bool(frozen["is_changed"])
 
 
-def plan_shards(version: str, batch_size: int = 4) -> list[list[tuple[str, int]]]:
+def plan_shards(version: str, batch_size: int = 20) -> list[list[tuple[str, int]]]:
     """The release's shards as (split, number), in batches for parallel work; 1 to 1,000 batches."""
     with catalog.connect() as connection:
         planned = [(r["split"], r["shard"]) for r in catalog.rows(connection, "select_release_shards", version=version)]
