@@ -414,6 +414,27 @@ def test_s3_lets_one_of_two_writers_win(pipeline: settings.Settings, s3: str) ->
     assert store.read_tagged("nowhere.json") == (b"", None)
 
 
+def test_s3_shares_a_whole_shard_and_mends_a_damaged_one(pipeline: settings.Settings, s3: str) -> None:
+    configure(store_url="s3://empathic/data", s3_endpoint_url=s3, shard_samples=1)
+    store._resolve()[0].mkdir("empathic")
+    clips = sorted(ready_clip("abcdefghijk", n * 1000, channel="One", duration_s=0.2) for n in range(3))
+    agreed(clips)
+    release.build(V1)
+    whole = {path.split("/", 2)[2]: content for path, content in files().items() if path.endswith(".tar")}
+    first, second, _ = sorted(whole)
+    flipped = bytearray(whole[first])
+    flipped[700] ^= 1
+    store.write_bytes(f"releases/{V1}/{first}", bytes(flipped))
+    merge([annotation(clips[2], "rater-0", arousal=9)])
+    release.build(V2)
+    assert {path: store.read_bytes(f"releases/{V2}/{path}") == whole[path] for path in (first, second)} == {
+        first: True,
+        second: True,
+    }
+    reused = sql("select path from catalog.release_shard where version = %s and reused_from is not null", V2)
+    assert [row["path"] for row in reused] == [second]
+
+
 def test_one_of_many_writers_wins_on_disk(pipeline: settings.Settings) -> None:
     children = []
     for n in range(8):
