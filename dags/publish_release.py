@@ -10,8 +10,8 @@ shard back with `webdataset`, writes the manifest, and moves `releases/latest.js
 has changed since the last release there is no new one, and the run says so.
 
 **Shards**: a clip keeps its shard; new ones fill the last. A shard without a change is the last release's, shared by a
-hard link (on S3 a copy on the server) after its checksum was compared; one that is damaged is written anew, and the log of
-`build_shards` says so. Removals leave shards shorter: "Compact" packs all anew, now and then.
+hard link (on S3 a copy on the server) after its checksum was compared; one that is damaged is written anew, and the log
+of `build_shards` says so. Removals leave shards shorter: "Compact" packs all anew, now and then.
 
 **Approval**: with "Approve" ticked the run stops after the checks, as a required action: how many clips are new,
 changed and removed, and what the checks found. It waits for up to 20 hours and holds no worker; later runs wait too.
