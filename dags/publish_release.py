@@ -1,8 +1,8 @@
 """
 ### Publish a version of the data set
 
-Freezes the clips that are ready and labelled, checks them, writes them as WebDataset shards, reads every shard back
-with `webdataset`, writes the manifest, and moves `releases/latest.json` last.
+Freezes the clips that are ready and labelled, checks them and meanwhile writes them as WebDataset shards, reads every
+shard back with `webdataset`, writes the manifest, and moves `releases/latest.json` last.
 
 **When it runs**: nightly at 02:00 UTC, and by hand.
 
@@ -10,20 +10,22 @@ with `webdataset`, writes the manifest, and moves `releases/latest.json` last.
 has changed since the last release there is no new one, and the run says so.
 
 **Shards**: a clip keeps its shard; new ones fill the last. A shard without a change is the last release's, shared by a
-hard link (on S3 a copy on the server) after its hash was compared; one that is damaged is written anew, and the log of
-`build_shards` says so. Removals leave shards shorter: "Compact" packs all anew, now and then.
+hard link (on S3 a copy on the server) after its checksum was compared; one that is damaged is written anew, and the log
+of `build_shards` says so. Removals leave shards shorter: "Compact" packs all anew, now and then.
 
 **Approval**: with "Approve" ticked the run stops after the checks, as a required action: how many clips are new,
 changed and removed, and what the checks found. It waits for up to 20 hours and holds no worker; later runs wait too.
-Readers see nothing of a release that waits. "Reject", or no answer, ends the run without one: what was frozen is taken
-anew by the next run, and what lies in its folder is swept when a release of that version is published.
+Its shards may lie there by then, but readers see nothing of a release that waits. "Reject", or no answer, ends the run
+without one: what was frozen is taken anew by the next run, and what lies in its folder is swept when a release of that
+version is published.
 
 **Safe to run again**: a release without `manifest.json` does not exist for any reader, and the next run of the same
 version begins anew. A published version is never written again.
 
 **When it fails**: `releases/latest.json` is as it was, and readers notice nothing.
 `check_release` red: the task's log names each expectation that failed, its figures and up to ten ids; the whole report
-is `checks/index.html` in the release's folder. Look at the clips (`./oe clip show CLIP_ID`), mend the cause, run again.
+is `checks/index.html` in the release's folder. Shards that were written meanwhile are written anew or swept by the next
+release. Look at the clips (`./oe clip show CLIP_ID`), mend the cause, run again.
 If what moved far from the last release is meant to, a large channel being gone, say: run again with "Allow drift".
 `verify_built` red: what was written does not read back; suspect the disk, clear `build_shards` and all after it.
 Anything else: the catalog or the store can't be reached; clear the red task.
@@ -68,7 +70,7 @@ class AskForApproval(ApprovalOperator):
             description="YYYY.MM.DD or YYYY.MM.DD.N; empty: today's next.",
         ),
         "batch_size": Param(
-            4, type="integer", minimum=1, maximum=100, title="Batch size", description="Shards a task."
+            20, type="integer", minimum=1, maximum=100, title="Batch size", description="Shards a task."
         ),
         "compact": Param(
             False,
@@ -89,7 +91,7 @@ class AskForApproval(ApprovalOperator):
     },
 )
 def publish_release():
-    """Freeze, check, ask, build in parallel, verify, manifest, promote, announce, sum up."""
+    """Freeze, check and ask while shards are built, verify, manifest, promote, announce, sum up."""
     frozen = task(release.freeze)("{{ params.version }}", is_compact="{{ params.compact }}")
     version = frozen["version"]
     is_changed = task.short_circuit(ignore_downstream_trigger_rules=False)(release.has_changes)(frozen)
@@ -110,8 +112,9 @@ def publish_release():
     promoted = task(release.promote)(version)
     announced = task(assets.announce, outlets=[assets.RELEASES])(assets.RELEASES.name, promoted)
     summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(built)
-    is_changed >> checked >> question >> asked >> planned
-    planned >> built >> verified >> manifest >> promoted >> announced >> summary
+    is_changed >> checked >> question >> asked
+    is_changed >> planned >> built
+    [asked, built] >> verified >> manifest >> promoted >> announced >> summary
 
 
 publish_release()

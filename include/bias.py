@@ -32,14 +32,21 @@ Interval = tuple[float | None, float | None]
 
 @contextmanager
 def _clips(version: str | None) -> "Iterator[Connection[catalog.Row]]":
-    """A connection with the table `bias_clip`."""
+    """A connection with the tables `bias_part` and `bias_family`."""
     with catalog.connect() as connection:
         if version is None:
             catalog.run(connection, "create_present_bias_clip")
         else:
             catalog.run(connection, "create_card_clip", version=version)
             catalog.run(connection, "create_released_bias_clip")
+        _count_parts(connection)
         yield connection
+
+
+def _count_parts(connection: "Connection[catalog.Row]") -> None:
+    """Count table `bias_clip` once for all groupings."""
+    for name in ("create_bias_part", "create_bias_family"):
+        catalog.run(connection, name)
 
 
 def composition(version: str | None = None) -> list[catalog.Row]:
@@ -90,6 +97,7 @@ def for_card(connection: "Connection[catalog.Row]", version: str) -> dict[str, A
     The connection has the table `card_clip`.
     """
     catalog.run(connection, "create_released_bias_clip")
+    _count_parts(connection)
     found = catalog.rows(connection, "select_bias_composition")
     known = [row for row in found if row["n_speaker_groups"] >= MIN_PEOPLE]
     speakers = {

@@ -7,6 +7,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -41,11 +42,12 @@ def write(version: str, root: str, manifest: dict[str, Any], await_tables: Calla
 
     Pictures take a second of one core, tables mostly the server's time: so the two may be made side by side.
     """
-    with catalog.connect() as connection:
-        figures = _figures(connection, version, manifest)
-        figures["bias"] = bias.for_card(connection, version)
+    with catalog.connect() as connection, ThreadPoolExecutor(max_workers=1) as counting:
+        begun = _begin_figures(counting, connection, version, manifest["parent"])
+        # Each is drawn as soon as it is counted.
+        files = _plots(lambda name: begun[name].result())
+        figures = {"manifest": manifest, **{name: found.result() for name, found in begun.items()}}
     figures["warnings"] = checks.warnings(root)
-    files = _plots(figures)
     await_tables()
     figures["annotators"] = _annotators(root)
     licences = [row["licence"] for row in figures["licences"]][:MAX_ROWS]
@@ -59,42 +61,44 @@ def write(version: str, root: str, manifest: dict[str, Any], await_tables: Calla
     return [f"{root}/{name}" for name in files]
 
 
-def _plots(figures: Figures) -> dict[str, bytes]:
-    """The card's pictures by path."""
+def _plots(rows: Callable[[str], list[catalog.Row]]) -> dict[str, bytes]:
+    """The card's pictures by path, of the rows that `rows` gives for each name."""
     files = {
-        "plots/arousal_valence.svg": plots.arousal_valence(figures["points"]),
-        "plots/durations.svg": plots.durations(figures["durations"]),
-        "plots/emotion_families.svg": plots.emotion_families(figures["families"]),
-        "plots/growth.svg": plots.growth(figures["releases"]),
-        "plots/raters.svg": plots.raters(figures["raters"]),
-        "plots/snr.svg": plots.snr(figures["snr"]),
-        "plots/languages.svg": plots.languages(_large(figures["languages"])),
-        "plots/people.svg": _people_plot(figures["accents"]),
+        "plots/arousal_valence.svg": plots.arousal_valence(rows("points")),
+        "plots/durations.svg": plots.durations(rows("durations")),
+        "plots/emotion_families.svg": plots.emotion_families(rows("families")),
+        "plots/growth.svg": plots.growth(rows("releases")),
+        "plots/raters.svg": plots.raters(rows("raters")),
+        "plots/snr.svg": plots.snr(rows("snr")),
+        "plots/languages.svg": plots.languages(_large(rows("languages"))),
+        "plots/people.svg": _people_plot(rows("accents")),
     }
     # What the checks measured is not there where none ran, nor is a release to compare the first one with.
-    if figures["agreement"]:
-        files["plots/agreement.svg"] = plots.agreement(figures["agreement"])
-    if figures["drift"]:
-        files["plots/drift.svg"] = plots.drift(_drift(figures))
+    if rows("agreement"):
+        files["plots/agreement.svg"] = plots.agreement(rows("agreement"))
+    if rows("drift"):
+        files["plots/drift.svg"] = plots.drift(_drift(rows("drift"), rows("languages")))
     return files
 
 
-def _figures(connection: "Connection[catalog.Row]", version: str, manifest: dict[str, Any]) -> Figures:
-    """Everything that the card says, as the catalog counts it: lists of rows by name, and `totals`, `changes`.
+def _begin_figures(
+    counting: ThreadPoolExecutor, connection: "Connection[catalog.Row]", version: str, parent: str | None
+) -> "dict[str, Future[Any]]":
+    """Have everything counted in the catalog that the card says: lists of rows by name, `totals`, `changes`, `bias`.
 
-    Leaves the table `card_clip` on the connection.
+    What pictures are drawn of comes first. Leaves the table `card_clip` on the connection.
     """
     names = (
-        "splits", "languages", "people", "families", "raters", "durations", "points", "licences", "releases",
-        "snr", "agreement", "accents", "drift",
+        "points", "durations", "families", "releases", "raters", "snr", "languages", "accents", "agreement", "drift",
+        "splits", "people", "licences",
     )  # fmt: skip
-    given = {"version": version, "parent": manifest["parent"], "min_groups": MIN_GROUPS}
+    given = {"version": version, "parent": parent, "min_groups": MIN_GROUPS}
     catalog.run(connection, "create_card_clip", version=version)
     return {
-        "manifest": manifest,
-        "totals": catalog.row(connection, "sum_card_release") or {},
-        "changes": catalog.row(connection, "sum_card_changes", version=version, parent=manifest["parent"]) or {},
-        **{name: catalog.rows(connection, f"select_card_{name}", **given) for name in names},
+        **{name: counting.submit(catalog.rows, connection, f"select_card_{name}", **given) for name in names},
+        "totals": counting.submit(catalog.row, connection, "sum_card_release"),
+        "changes": counting.submit(catalog.row, connection, "sum_card_changes", version=version, parent=parent),
+        "bias": counting.submit(bias.for_card, connection, version),
     }
 
 
@@ -226,12 +230,12 @@ def _word(value: str | None) -> str:
     return "blank" if value is None else value.replace("_", " ")
 
 
-def _drift(figures: Figures) -> list[catalog.Row]:
+def _drift(moved: list[catalog.Row], languages: list[catalog.Row]) -> list[catalog.Row]:
     """Groups as the plot of drift names them; languages of few speaker groups are left out."""
-    large = {row["language"] for row in _large(figures["languages"])}
+    large = {row["language"] for row in _large(languages)}
     return [
         {**row, "name": f"{_word(row['kind'])}: {_word(row['name'])}"}
-        for row in figures["drift"]
+        for row in moved
         if row["kind"] != "language" or row["name"] in large
     ]
 

@@ -5,14 +5,18 @@ What is unchanged is then the parent's shard, byte for byte, and is shared inste
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from include import catalog, settings, store
+from include import catalog, settings, shards, store
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 log = logging.getLogger(__name__)
+
+# A split and the number of a shard in it.
+Place = tuple[str, int]
 
 # Two tar headers, the JSON and their padding: what a sample takes beside its audio.
 OVERHEAD_BYTES = 4096
@@ -33,28 +37,50 @@ def has_moved(connection: "Connection[catalog.Row]", version: str, parent: str |
     return catalog.row(connection, "select_moved_clip", version=version, parent=parent) is not None
 
 
-def reuse(connection: "Connection[catalog.Row]", version: str, split: str, shard: int, target: str) -> Any:
-    """Share the parent's shard as `target`, if it is the same; its row, or None if the shard must be written.
+def reuse(connection: "Connection[catalog.Row]", version: str, planned: Sequence[Place]) -> list[Place]:
+    """Share with a release those of its shards that are the parent's, and note them; which they are.
 
     A shard that is no longer the bytes that were published is not taken over: writing it anew mends it.
     """
-    found = catalog.row(connection, "select_reusable_shard", version=version, split=split, shard=shard)
-    if found is None:
-        return None
-    path = f"releases/{found['version']}/{found['path']}"
+    found = catalog.rows(connection, "select_reusable_shards", version=version, **_arrays(planned))
+    # What takes the time, hashing and the disk, lets other threads run.
+    with ThreadPoolExecutor(max_workers=shards.AT_ONCE) as pool:
+        checksums = list(pool.map(lambda shard: _share(version, shard), found))
+    shared = [
+        {**shard, "xxh3_128": checksum, "version": version, "reused_from": shard["version"]}
+        for shard, checksum in zip(found, checksums, strict=True) if checksum is not None
+    ]  # fmt: skip
+    if not shared:
+        return []
+    with connection.cursor() as cursor:
+        cursor.executemany(catalog.statement("upsert_release_shard"), shared)
+    places = [(shard["split"], shard["shard"]) for shard in shared]
+    parent = shared[0]["reused_from"]
+    catalog.run(connection, "copy_member_places", version=version, parent=parent, **_arrays(places))
+    return places
+
+
+def _arrays(places: Sequence[Place]) -> dict[str, list[Any]]:
+    """Shards as statements take some at once."""
+    return {"splits": [split for split, _ in places], "shards": [shard for _, shard in places]}
+
+
+def _share(version: str, shard: catalog.Row) -> str | None:
+    """Share a shard of the parent with a release, if it is whole: its XXH3-128 then, else None."""
+    path = f"releases/{shard['version']}/{shard['path']}"
     try:
-        sha256 = store.sha256(path)
+        checksum = store.xxh3_128(path)
+        # Written before there was the faster one: proved once by the hash that the manifest gives.
+        is_whole = checksum == shard["xxh3_128"] if shard["xxh3_128"] else store.sha256(path) == shard["sha256"]
     except FileNotFoundError:
         log.warning("%s is missing: written anew for release %s", path, version)
         return None
-    if sha256 != found["sha256"]:
-        log.warning("%s is damaged, its SHA-256 is %s: written anew for release %s", path, sha256, version)
+    if not is_whole:
+        log.warning("%s is damaged, its XXH3-128 is %s: written anew for release %s", path, checksum, version)
         return None
-    store.share(path, target)
-    catalog.run(
-        connection, "copy_member_places", version=version, parent=found["version"], split=split, shard=shard
-    )  # fmt: skip
-    return found
+    store.share(path, f"releases/{version}/{shard['path']}")
+    log.info("%s: as in %s", shard["path"], shard["version"])
+    return checksum
 
 
 def even_readers(n_shards: int) -> list[int]:

@@ -212,7 +212,7 @@ def has_changes(frozen: dict[str, Any]) -> bool:
     return bool(frozen["is_changed"])
 
 
-def plan_shards(version: str, batch_size: int = 4) -> list[list[tuple[str, int]]]:
+def plan_shards(version: str, batch_size: int = 20) -> list[list[tuple[str, int]]]:
     """The release's shards as (split, number), in batches for parallel work; 1 to 1,000 batches."""
     with catalog.connect() as connection:
         planned = [(r["split"], r["shard"]) for r in catalog.rows(connection, "select_release_shards", version=version)]
@@ -227,29 +227,27 @@ def build_shards(version: str, planned: Sequence[tuple[str, int]]) -> dict[str, 
 
     Returns counts: `shards`, `reused`, `samples`, `bytes`; the last two of what was written.
     """
-    counts: Counter[str] = Counter()
+    with catalog.connect() as connection:
+        _lock(connection, version, "share")
+        # Of Airflow each comes as a list.
+        reused = layout.reuse(connection, version, [(split, shard) for split, shard in planned])
+    counts: Counter[str] = Counter(reused=len(reused))
 
-    def build(place: tuple[str, int]) -> dict[str, int]:
+    def build(place: layout.Place) -> dict[str, int]:
         with catalog.connect() as connection:
             _lock(connection, version, "share")
             return _build_shard(connection, version, *place)
 
     # What takes the time, hashing and the disk, lets other threads run.
     with ThreadPoolExecutor(max_workers=shards.AT_ONCE) as pool:
-        for built in pool.map(build, planned):
+        for built in pool.map(build, [place for split, shard in planned if (place := (split, shard)) not in reused]):
             counts.update(built)
-    return dict(counts)
+    return dict(+counts)
 
 
 def _build_shard(connection: "Connection[catalog.Row]", version: str, split: str, shard: int) -> dict[str, int]:
     path = f"{split}/{shard:06d}.tar"
     place = {"version": version, "split": split, "shard": shard, "path": path}
-    reused = layout.reuse(connection, version, split, shard, f"{folder(version)}/{path}")
-    if reused is not None:
-        figures = {name: reused[name] for name in ("n_samples", "bytes", "sha256")}
-        catalog.run(connection, "upsert_release_shard", **place, **figures, reused_from=reused["version"])
-        log.info("%s: as in %s", path, reused["version"])
-        return {"reused": 1}
     frozen = catalog.rows(connection, "select_shard_samples", version=version, split=split, shard=shard)
     written = shards.write(f"{folder(version)}/{path}", _samples(frozen))
     catalog.run(
@@ -259,6 +257,7 @@ def _build_shard(connection: "Connection[catalog.Row]", version: str, split: str
         n_samples=written.n_samples,
         bytes=written.size_bytes,
         sha256=written.sha256,
+        xxh3_128=written.xxh3_128,
         reused_from=None,
     )
     with connection.cursor() as cursor:
@@ -364,9 +363,9 @@ def write_manifest(version: str) -> dict[str, Any]:
 
 def _write_beside(version: str, root: str, shard_paths: set[str]) -> bytes:
     """Write all but shards and manifest, and sweep the release's folder; the manifest."""
-    described = manifest.compose(version)
     with ThreadPoolExecutor(max_workers=1) as beside:
         tabled = beside.submit(tables.write, version, root)
+        described = manifest.compose(version)
         written = card.write(version, root, described, tabled.result)
         written += tabled.result()
     written += manifest.write_indexes(root, described)
@@ -414,16 +413,19 @@ def promote(version: str) -> dict[str, Any]:
 
 
 def build(version: str | None = None, *, is_compact: bool = False, is_drift_allowed: bool = False) -> dict[str, Any]:
-    """All steps in one go: freeze, check, build, verify, manifest, promote. Returns freeze()'s figures.
+    """All steps in one go: freeze, check and meanwhile build, verify, manifest, promote. Returns freeze()'s figures.
 
     With `is_drift_allowed` it may lie further from the last release than the checks accept.
     Raises checks.CheckFailed, shards.Damaged, ReleaseError; `latest.json` then stays as it was.
     """
     frozen = freeze(version, is_compact=is_compact)
     if has_changes(frozen):
-        checks.check_release(frozen["version"], is_drift_allowed=is_drift_allowed)
-        for batch in plan_shards(frozen["version"]):
-            build_shards(frozen["version"], batch)
+        # The server checks while shards are hashed and written here.
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            checked = beside.submit(checks.check_release, frozen["version"], is_drift_allowed=is_drift_allowed)
+            for batch in plan_shards(frozen["version"]):
+                build_shards(frozen["version"], batch)
+            checked.result()
         verify_built(frozen["version"])
         write_manifest(frozen["version"])
         promote(frozen["version"])

@@ -55,6 +55,7 @@ class Written:
     n_samples: int = 0
     size_bytes: int = 0
     sha256: str = ""
+    xxh3_128: str = ""
     members: dict[str, dict[str, Member]] = field(default_factory=dict)
 
 
@@ -99,7 +100,9 @@ def encode_json(sample: dict[str, Any]) -> bytes:
 
 def write(path: str, samples: Iterable[tuple[str, bytes, dict[str, Any]]]) -> Written:
     """Write samples (clip id, FLAC, JSON object) as a shard at `path` in the store, whole or not at all."""
-    written, found = Written(), hashlib.sha256()
+    import xxhash
+
+    written, found = Written(), (hashlib.sha256(), xxhash.xxh3_128())
     with store.open_atomic(path) as stream, ThreadPoolExecutor(max_workers=1) as hasher:
 
         def put(pieces: list[bytes]) -> None:
@@ -124,13 +127,14 @@ def write(path: str, samples: Iterable[tuple[str, bytes, dict[str, Any]]]) -> Wr
         put([*pieces, end])
         written.size_bytes += len(end)
     written.n_samples = len(written.members)
-    written.sha256 = found.hexdigest()
+    written.sha256, written.xxh3_128 = (hashing.hexdigest() for hashing in found)
     return written
 
 
-def _hash(found: "hashlib._Hash", pieces: list[bytes]) -> None:
-    for piece in pieces:
-        found.update(piece)
+def _hash(found: tuple[Any, ...], pieces: list[bytes]) -> None:
+    for hashing in found:
+        for piece in pieces:
+            hashing.update(piece)
 
 
 def _header(name: str, size_bytes: int) -> bytes:

@@ -207,10 +207,27 @@ def sha256(path: str) -> str:
 
 def sha256_of(stream: IO[bytes]) -> str:
     """SHA-256 of what is left in a stream, in hex."""
-    found = hashlib.sha256()
-    while chunk := stream.read(CHUNK_BYTES):
-        found.update(chunk)
-    return found.hexdigest()
+    return _digest_of(stream, hashlib.sha256())
+
+
+def xxh3_128(path: str) -> str:
+    """XXH3-128 of the object's bytes, in hex. Raises FileNotFoundError.
+
+    It finds what a disk damages, ten times as fast as SHA-256; it proves nothing against who means to deceive.
+    https://github.com/Cyan4973/xxHash
+    """
+    import xxhash
+
+    with open_read(path) as stream:
+        return _digest_of(stream, xxhash.xxh3_128())
+
+
+def _digest_of(stream: Any, found: Any) -> str:
+    # Into one piece of memory: to get some anew for each chunk takes longer than the faster hash.
+    chunk = memoryview(bytearray(CHUNK_BYTES))
+    while n_read := stream.readinto(chunk):
+        found.update(chunk[:n_read])
+    return str(found.hexdigest())
 
 
 def share(path: str, target: str) -> None:

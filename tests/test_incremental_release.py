@@ -144,8 +144,13 @@ def test_long_clips_make_shards_of_fewer_samples(clip_ids: list[str]) -> None:
     assert [shard["n_samples"] for shard in split(V1)["shards"]] == [2, 2, 2, 1]
 
 
-def test_a_damaged_shard_is_not_taken_over_but_mended(clip_ids: list[str], caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("has_checksums", [True, False])
+def test_a_damaged_shard_is_not_taken_over_but_mended(
+    has_checksums: bool, clip_ids: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     release.build(V1)
+    if not has_checksums:
+        sql("update catalog.release_shard set xxh3_128 = null")
     whole = tars(V1)[0].read_bytes()
     flipped = bytearray(whole)
     flipped[5000] ^= 1
@@ -158,6 +163,29 @@ def test_a_damaged_shard_is_not_taken_over_but_mended(clip_ids: list[str], caplo
     assert "000001.tar is missing" in caplog.text
     assert tars(V2)[0].read_bytes() == whole
     assert release.verify(V2)["samples"] == 7
+
+
+def test_a_shard_without_a_fast_checksum_is_proved_by_its_hash_once(
+    clip_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def checksums(version: str) -> list[tuple[str, str | None]]:
+        found = sql("select path, xxh3_128 from catalog.release_shard where version = %s order by path", version)
+        return [(row["path"], row["xxh3_128"]) for row in found]
+
+    release.build(V1)
+    first = checksums(V1)
+    assert first == [(path, store.xxh3_128(f"releases/{V1}/{path}")) for path, _ in first]
+    sql("update catalog.release_shard set xxh3_128 = null")
+    hashed: list[str] = []
+    hash_of = store.sha256
+    monkeypatch.setattr(store, "sha256", lambda path: (hashed.append(path), hash_of(path))[1])
+    kept = [f"releases/{V1}/{path}" for path, _ in first[:2]]
+    for version, arousal, expected in ((V2, 8, kept), (V3, 9, [])):
+        hashed.clear()
+        merge([annotation(clip_ids[6], "rater-0", arousal=arousal)])
+        release.build(version)
+        assert sorted(path for path in hashed if path.endswith(".tar")) == expected
+        assert checksums(version)[:2] == first[:2]
 
 
 def test_a_bit_flipped_in_stored_audio_stops_the_release(clip_ids: list[str]) -> None:
@@ -384,6 +412,27 @@ def test_s3_lets_one_of_two_writers_win(pipeline: settings.Settings, s3: str) ->
             store.write_if(path, b"four", tag)
         assert store.read_tagged(path)[0] == b"three"
     assert store.read_tagged("nowhere.json") == (b"", None)
+
+
+def test_s3_shares_a_whole_shard_and_mends_a_damaged_one(pipeline: settings.Settings, s3: str) -> None:
+    configure(store_url="s3://empathic/data", s3_endpoint_url=s3, shard_samples=1)
+    store._resolve()[0].mkdir("empathic")
+    clips = sorted(ready_clip("abcdefghijk", n * 1000, channel="One", duration_s=0.2) for n in range(3))
+    agreed(clips)
+    release.build(V1)
+    whole = {path.split("/", 2)[2]: content for path, content in files().items() if path.endswith(".tar")}
+    first, second, _ = sorted(whole)
+    flipped = bytearray(whole[first])
+    flipped[700] ^= 1
+    store.write_bytes(f"releases/{V1}/{first}", bytes(flipped))
+    merge([annotation(clips[2], "rater-0", arousal=9)])
+    release.build(V2)
+    assert {path: store.read_bytes(f"releases/{V2}/{path}") == whole[path] for path in (first, second)} == {
+        first: True,
+        second: True,
+    }
+    reused = sql("select path from catalog.release_shard where version = %s and reused_from is not null", V2)
+    assert [row["path"] for row in reused] == [second]
 
 
 def test_one_of_many_writers_wins_on_disk(pipeline: settings.Settings) -> None:

@@ -150,10 +150,14 @@ def test_a_failed_check_publishes_nothing(clip_ids: list[str], has_plain_card: N
         release.build(V2)
     after = files()
     assert after.pop(f"releases/claims/{V2}")
-    report = {path for path in after if path.startswith(f"releases/{V2}/checks/")}
-    assert {f"releases/{V2}/checks/results.json", f"releases/{V2}/checks/index.html"} <= report
-    assert {path: content for path, content in after.items() if path not in report} == before
+    left = {path for path in after if path.startswith(f"releases/{V2}/")}
+    assert {f"releases/{V2}/checks/results.json", f"releases/{V2}/checks/index.html"} <= left
+    # Shards are written while the checks go on; without a manifest there is no release.
+    assert all(path.endswith(".tar") or path.startswith(f"releases/{V2}/checks/") for path in left)
+    assert {path: content for path, content in after.items() if path not in left} == before
     assert release.latest_version() == V1
+    with pytest.raises(release.ReleaseError, match="there is no release"):
+        release.read_manifest(V2)
 
 
 def test_what_was_begun_and_given_up_is_swept_by_the_next_version(clip_ids: list[str], quick: None) -> None:

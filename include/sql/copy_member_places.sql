@@ -1,16 +1,17 @@
--- In a shard that is the parent's, byte for byte, each member lies where it lay; most were taken to when it was planned.
+-- In shards that are the parent's, byte for byte, each member lies where it lay; most were taken to when it was planned.
 update catalog.release_clip
 set
     flac_offset_bytes = earlier.flac_offset_bytes,
     flac_bytes = earlier.flac_bytes,
     json_offset_bytes = earlier.json_offset_bytes,
     json_bytes = earlier.json_bytes
-from catalog.release_clip as earlier
+from unnest(%(splits)s::text [], %(shards)s::integer []) as shared (split, shard)
+inner join catalog.release_clip as earlier
+    on earlier.version = %(parent)s and shared.split = earlier.split and shared.shard = earlier.shard
 where
     release_clip.version = %(version)s
-    and release_clip.split = %(split)s
-    and release_clip.shard = %(shard)s
-    and earlier.version = %(parent)s
+    and release_clip.split = shared.split
+    and release_clip.shard = shared.shard
     and release_clip.clip_id = earlier.clip_id
     and (
         release_clip.flac_offset_bytes, release_clip.flac_bytes, release_clip.json_offset_bytes, release_clip.json_bytes

@@ -1,19 +1,30 @@
 -- Labels by one grouping of the speakers, of a release or of all that could be released now: a row for each speaker
 -- group in a group, because clips of one speaker are no independent ones. Exact sums.
 with
-clip as (
+part as (
     select
+        bias_part.*,
         case %(group)s
             when 'language' then language
             when 'accent' then accent
             when 'gender' then gender
             when 'age_group' then age_group
-        end as "group",
+        end as "group"
+    from bias_part
+),
+
+family as (
+    select
         speaker_group,
-        arousal,
-        valence,
-        families
-    from bias_clip
+        family,
+        n_clips,
+        case %(group)s
+            when 'language' then language
+            when 'accent' then accent
+            when 'gender' then gender
+            when 'age_group' then age_group
+        end as "group"
+    from bias_family
 ),
 
 family_count as (
@@ -23,28 +34,27 @@ family_count as (
         jsonb_object_agg(family, n_clips) as emotion_counts
     from (
         select
-            clip."group",
-            clip.speaker_group,
-            chosen.family,
-            count(*) as n_clips
-        from clip
-        cross join lateral unnest(clip.families) as chosen (family)
-        group by clip."group", clip.speaker_group, chosen.family
+            "group",
+            speaker_group,
+            family,
+            sum(n_clips)::bigint as n_clips
+        from family
+        group by "group", speaker_group, family
     ) as counted
     group by "group", speaker_group
 )
 
 select
-    clip."group",
-    clip.speaker_group,
-    count(*) as n_clips,
-    coalesce(sum(clip.arousal), 0)::double precision as arousal_sum,
-    count(clip.arousal) as arousal_n,
-    coalesce(sum(clip.valence), 0)::double precision as valence_sum,
-    count(clip.valence) as valence_n,
+    part."group",
+    part.speaker_group,
+    sum(part.n_clips)::bigint as n_clips,
+    coalesce(sum(part.arousal_sum), 0)::double precision as arousal_sum,
+    sum(part.arousal_n)::bigint as arousal_n,
+    coalesce(sum(part.valence_sum), 0)::double precision as valence_sum,
+    sum(part.valence_n)::bigint as valence_n,
     coalesce(family_count.emotion_counts, '{}') as emotion_counts
-from clip
+from part
 left join family_count
-    on clip."group" = family_count."group" and clip.speaker_group = family_count.speaker_group
-group by clip."group", clip.speaker_group, family_count.emotion_counts
-order by clip."group" collate "C", clip.speaker_group collate "C"
+    on part."group" = family_count."group" and part.speaker_group = family_count.speaker_group
+group by part."group", part.speaker_group, family_count.emotion_counts
+order by part."group" collate "C", part.speaker_group collate "C"
