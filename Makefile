@@ -34,7 +34,7 @@ down:  ## Stop what `make up` started
 	@test ! -x $(BIN)/python || $(BIN)/python -m local.stack down
 
 test: setup  ## Run all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup  ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -61,23 +61,23 @@ def write(version: str, root: str, manifest: dict[str, Any], await_tables: Calla
     return [f"{root}/{name}" for name in files]
 
 
-def _plots(rows: Callable[[str], list[catalog.Row]]) -> dict[str, bytes]:
-    """The card's pictures by path, of the rows that `rows` gives for each name."""
+def _plots(counted: Callable[[str], list[catalog.Row]]) -> dict[str, bytes]:
+    """The card's pictures by path, of the rows that `counted` gives for each name."""
     files = {
-        "plots/arousal_valence.svg": plots.arousal_valence(rows("points")),
-        "plots/durations.svg": plots.durations(rows("durations")),
-        "plots/emotion_families.svg": plots.emotion_families(rows("families")),
-        "plots/growth.svg": plots.growth(rows("releases")),
-        "plots/raters.svg": plots.raters(rows("raters")),
-        "plots/snr.svg": plots.snr(rows("snr")),
-        "plots/languages.svg": plots.languages(_large(rows("languages"))),
-        "plots/people.svg": _people_plot(rows("accents")),
+        "plots/arousal_valence.svg": plots.arousal_valence(counted("points")),
+        "plots/durations.svg": plots.durations(counted("durations")),
+        "plots/emotion_families.svg": plots.emotion_families(counted("families")),
+        "plots/growth.svg": plots.growth(counted("releases")),
+        "plots/raters.svg": plots.raters(counted("raters")),
+        "plots/snr.svg": plots.snr(counted("snr")),
+        "plots/languages.svg": plots.languages(_large(counted("languages"))),
+        "plots/people.svg": _people_plot(counted("accents")),
     }
     # What the checks measured is not there where none ran, nor is a release to compare the first one with.
-    if rows("agreement"):
-        files["plots/agreement.svg"] = plots.agreement(rows("agreement"))
-    if rows("drift"):
-        files["plots/drift.svg"] = plots.drift(_drift(rows("drift"), rows("languages")))
+    if counted("agreement"):
+        files["plots/agreement.svg"] = plots.agreement(counted("agreement"))
+    if counted("drift"):
+        files["plots/drift.svg"] = plots.drift(_drift(counted("drift"), counted("languages")))
     return files
 
 
