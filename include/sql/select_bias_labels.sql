@@ -4,12 +4,7 @@ with
 part as (
     select
         bias_part.*,
-        case %(group)s
-            when 'language' then language
-            when 'accent' then accent
-            when 'gender' then gender
-            when 'age_group' then age_group
-        end as "group"
+        to_jsonb(bias_part) ->> %(group)s::text as "group"
     from bias_part
 ),
 
@@ -18,12 +13,7 @@ family as (
         speaker_group,
         family,
         n_clips,
-        case %(group)s
-            when 'language' then language
-            when 'accent' then accent
-            when 'gender' then gender
-            when 'age_group' then age_group
-        end as "group"
+        to_jsonb(bias_family) ->> %(group)s::text as "group"
     from bias_family
 ),
 
