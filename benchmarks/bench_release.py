@@ -30,7 +30,7 @@ import soundfile
 import webdataset
 
 from examples.stream_release import dataset
-from include import catalog, claims, release, settings, shards, store, tables
+from include import catalog, claims, release, sample_rows, settings, shards, store, tables
 
 RATE_HZ = 24_000
 CLIP_S = 5.0
@@ -357,6 +357,8 @@ def bench_rows(n_rows: int) -> None:
 def _rows_steps(version: str) -> dict[str, float]:
     took = {"freeze and plan": seconds(lambda: release.freeze(version))}
     _pretend_built(version)
+    with catalog.connect() as connection:
+        took["fields"] = seconds(lambda: sample_rows.take(connection, version))
     took["tables"] = seconds(lambda: tables.write(version, f"releases/{version}"))
     if version != V1:
         took["diff"] = seconds(lambda: release.diff(V1, version))

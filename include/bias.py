@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from include import catalog
+from include import catalog, sample_rows
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -37,6 +37,7 @@ def _clips(version: str | None) -> "Iterator[Connection[catalog.Row]]":
         if version is None:
             catalog.run(connection, "create_present_bias_clip")
         else:
+            sample_rows.take(connection, version)
             catalog.run(connection, "create_card_clip", version=version)
             catalog.run(connection, "create_released_bias_clip")
         _count_parts(connection)

@@ -127,6 +127,15 @@ def copy_out(connection: "Connection[Row]", name: str, /, **parameters: object) 
         yield from map(bytes, copy)
 
 
+def copy_texts(connection: "Connection[Row]", name: str, /, **parameters: object) -> Iterator[bytes]:
+    """The one text of each row that `sql/<name>.sql` gives, in UTF-8, streamed as copy_out() does."""
+    copy_statement = f"copy (\n{statement(name)}\n) to stdout (format binary)"
+    with connection.cursor() as cursor, cursor.copy(copy_statement, parameters) as copy:
+        copy.set_types(["bytea"])  # as it comes: as a text it would be decoded
+        for (text,) in copy.rows():
+            yield text
+
+
 def migrate() -> list[str]:
     """Bring the catalog's schema and vocabulary up to date; names of the migrations that were applied.
 

@@ -15,7 +15,21 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from include import card, catalog, checks, claims, copies, layout, manifest, settings, shards, store, tables, vocabulary
+from include import (
+    card,
+    catalog,
+    checks,
+    claims,
+    copies,
+    layout,
+    manifest,
+    sample_rows,
+    settings,
+    shards,
+    store,
+    tables,
+    vocabulary,
+)
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -363,6 +377,8 @@ def write_manifest(version: str) -> dict[str, Any]:
 
 def _write_beside(version: str, root: str, shard_paths: set[str]) -> bytes:
     """Write all but shards and manifest, and sweep the release's folder; the manifest."""
+    with catalog.connect() as connection:
+        sample_rows.take(connection, version)
     with ThreadPoolExecutor(max_workers=1) as beside:
         tabled = beside.submit(tables.write, version, root)
         described = manifest.compose(version)

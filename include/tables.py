@@ -8,8 +8,9 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from include import catalog, labels, settings, store
 
@@ -32,14 +33,18 @@ def write(version: str, root: str) -> list[str]:
 
     def write_clips() -> None:
         with _reading() as connection:
-            _write_parquet(connection, version, f"{root}/clips.parquet", "select_release_clips", _clip_schema(), key)
-            _write_parquet(connection, version, f"{root}/links.parquet", "select_release_links", _link_schema(), key)
+            clips = _clip_schema()
+            lines = (line + b"\n" for line in catalog.copy_texts(connection, "select_release_clips", version=version))
+            _write_parquet(f"{root}/clips.parquet", clips, _Csv(lines, clips.names, escape="\\"), key)
+            links = _out(connection, "select_release_links", version)
+            _write_parquet(f"{root}/links.parquet", _link_schema(), links, key)
 
     def write_others() -> None:
         with _reading() as connection:
             _write_changes(connection, version, f"{root}/changes.json")
             _write_removed(connection, version, f"{root}/removed.jsonl")
-            _write_parquet(connection, version, f"{root}/votes.parquet", "select_release_votes", _vote_schema(), key)
+            votes = _out(connection, "select_release_votes", version)
+            _write_parquet(f"{root}/votes.parquet", _vote_schema(), votes, key)
 
     # Each half takes about one core, of the server and of ours.
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -141,44 +146,55 @@ def pseudonym(annotator_id: str, key: bytes) -> str:
     return hmac.new(key, annotator_id.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _write_parquet(
-    connection: "Connection[catalog.Row]", version: str, path: str, statement: str, schema: "pa.Schema", key: bytes
-) -> None:
-    """Stream what a statement gives into a Parquet file; memory does not grow with its rows.
+@dataclass(frozen=True)
+class _Csv:
+    """Rows in CSV and the names of their columns; `escape` stands before what is no sign of CSV, or is False."""
+
+    lines: Iterator[bytes]
+    names: list[str]
+    escape: str | Literal[False] = False
+
+
+def _out(connection: "Connection[catalog.Row]", statement: str, version: str) -> _Csv:
+    """What a statement gives, as COPY writes it."""
+    lines = catalog.copy_out(connection, statement, version=version)
+    return _Csv(names=next(lines).decode().rstrip().split(","), lines=lines)
+
+
+def _write_parquet(path: str, schema: "pa.Schema", found: _Csv, key: bytes) -> None:
+    """Stream rows into a Parquet file; memory does not grow with them.
 
     Arrow reads them itself: a Python object for each value would take five times as long. It reads some while the
     server makes the next.
     """
     import pyarrow.parquet as pq
 
-    lines = catalog.copy_out(connection, statement, version=version)
-    names = next(lines).decode().rstrip().split(",")
     with (
         store.open_atomic(path) as stream,
         pq.ParquetWriter(stream, schema) as writer,
         ThreadPoolExecutor(max_workers=1) as reader,
     ):
         begun: Future[None] | None = None
-        while found := b"".join(islice(lines, BATCH_ROWS)):
+        while content := b"".join(islice(found.lines, BATCH_ROWS)):
             if begun is not None:
                 begun.result()
-            begun = reader.submit(lambda rows: writer.write_table(_as_table(rows, names, schema, key)), found)
+            begun = reader.submit(lambda rows: writer.write_table(_as_table(rows, found, schema, key)), content)
         if begun is not None:
             begun.result()
 
 
-def _as_table(content: bytes, names: list[str], schema: "pa.Schema", key: bytes) -> "pa.Table":
-    """Rows in CSV, of columns in this order, as rows of the table; annotators under their pseudonyms."""
+def _as_table(content: bytes, found: _Csv, schema: "pa.Schema", key: bytes) -> "pa.Table":
+    """Some of the rows as rows of the table; annotators under their pseudonyms."""
     import pyarrow as pa
     from pyarrow import csv
 
     read = csv.read_csv(
         pa.BufferReader(content),
-        read_options=csv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=names),
-        parse_options=csv.ParseOptions(newlines_in_values=True),
+        read_options=csv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=found.names),
+        parse_options=csv.ParseOptions(newlines_in_values=True, escape_char=found.escape),
         convert_options=csv.ConvertOptions(
             column_types={f.name: pa.string() if pa.types.is_nested(f.type) else f.type for f in schema},
-            # COPY writes nothing for null, and an empty text in quotes.
+            # Postgres writes nothing for null, and an empty text in quotes.
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,

@@ -1,5 +1,6 @@
 """Samples are kept once and made anew only of what changed: the same bytes as if each release made all of them."""
 
+import io
 import json
 import random
 import shutil
@@ -11,9 +12,10 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 
-from include import catalog, labels, release, settings, store, tables
+from include import catalog, labels, release, sample_rows, settings, store, tables
 from tests.conftest import agreed, annotation, merge, ready_clip, sql
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -375,3 +377,75 @@ def test_samples_of_earlier_catalogs_are_moved(postgres: str, tmp_path: Path) ->
     assert tables.changes(V2, V1)["changed"] == {"changed": ["n"]}
     sql("delete from catalog.release where version = %s", V2)
     assert {row["version"] for row in sql("select version from catalog.release_clip")} == {V1}
+
+
+# Their fields, taken out once
+
+
+def said(version: str) -> dict[str, dict[str, Any]]:
+    table = pq.read_table(io.BytesIO(store.read_bytes(f"releases/{version}/clips.parquet"))).to_pylist()
+    return {row["clip_id"]: row for row in table}
+
+
+def n_taken(version: str) -> int:
+    with catalog.connect() as connection:
+        return sample_rows.take(connection, version)
+
+
+def test_fields_are_taken_of_new_samples_alone(clip_ids: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    release.build(V1)
+    sql("update catalog.label set arousal_mean = 9 where clip_id = %s", clip_ids[3])
+    release.build(V2)
+    assert [m for m in caplog.messages if "fields of" in m] == [
+        f"release {V1}: fields of {len(clip_ids)} samples taken", f"release {V2}: fields of 1 samples taken"
+    ]  # fmt: skip
+    assert n_taken(V2) == 0
+    assert (said(V1)[clip_ids[3]]["arousal_mean"], said(V2)[clip_ids[3]]["arousal_mean"]) == (5, 9)
+
+
+def test_fields_go_with_their_sample_and_are_taken_anew(clip_ids: list[str]) -> None:
+    release.build(V1)
+    sql("update catalog.sample set sample = sample || '{\"n_raters\": 8}' where clip_id = %s", clip_ids[0])
+    sql("delete from catalog.sample where clip_id = %s", clip_ids[1])
+    kept = sql("select clip_id from catalog.sample_row order by clip_id")
+    assert [row["clip_id"] for row in kept] == sorted(clip_ids[2:])
+    assert n_taken(V1) == 1
+    assert sql("select n_raters from catalog.sample_row where clip_id = %s", clip_ids[0]) == [{"n_raters": 8}]
+
+
+def test_fields_that_another_statement_took_are_taken_anew(
+    clip_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release.build(V1)
+    wrong = catalog.statement("insert_sample_rows").replace("    said.licence,", "    'another',")
+    monkeypatch.setattr(catalog, "statement", {"insert_sample_rows": wrong}.__getitem__)
+    assert n_taken(V1) == len(clip_ids)
+    assert {row["licence"] for row in sql("select licence from catalog.sample_row")} == {"another"}
+    monkeypatch.undo()
+    assert n_taken(V1) == len(clip_ids)
+    assert {row["licence"] for row in sql("select licence from catalog.sample_row")} == {"CC-BY-4.0"}
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        'a "quoted" one',
+        "back\\slash \\n \\",
+        "(in, brackets),",
+        "two\nlines\r\nand a\ttab",
+        "",
+        " ",
+        "Ça va, 你好",
+        None,
+    ],
+)
+def test_every_field_comes_into_the_table_as_the_sample_has_it(clip_ids: list[str], title: str | None) -> None:
+    sql("update catalog.label set transcription = %s, word_votes = %s", title, json.dumps({title or "": 2}))
+    release.build(V1)
+    table = said(V1)
+    for clip_id, sample in ((row["clip_id"], row["sample"]) for row in sql("select * from catalog.released_clip")):
+        assert sample["transcription"] == title
+        for name in set(sample) & set(table[clip_id]):
+            found = table[clip_id][name]
+            assert (dict(found) if isinstance(sample[name], dict) else found) == sample[name], name

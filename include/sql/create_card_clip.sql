@@ -1,8 +1,7 @@
--- The clips of a release as the figures of its card are taken of them: a sample is decompressed for each field that is
--- taken of it by itself, so all are taken at once, for all statements.
+-- The clips of a release as the figures of its card are taken of them, joined once for all statements.
 create temporary table card_clip on commit drop as
 select
-    released_clip.split,
+    release_clip.split,
     said.source_id,
     said.speaker_group,
     said.licence,
@@ -25,13 +24,8 @@ select
     said.emotion_plurality,
     said.emotion_hard,
     said.emotion_soft,
-    said.transcription is not null as is_transcribed
-from catalog.released_clip
-cross join lateral jsonb_to_record(released_clip.sample) as said (
-    source_id text, speaker_group text, licence text, language text, duration_s numeric, snr_db numeric,
-    n_raters integer, has_agreement boolean, arousal_n integer, arousal_mean numeric, arousal_std numeric,
-    valence_n integer, valence_mean numeric, valence_std numeric, perceived_gender text,
-    perceived_gender_share numeric, perceived_age_group text, perceived_age_group_share numeric,
-    perceived_accent text, emotion_plurality text [], emotion_hard text [], emotion_soft jsonb, transcription text
-)
-where released_clip.version = %(version)s
+    said.is_transcribed
+from catalog.release_clip
+inner join catalog.sample_row as said
+    on release_clip.clip_id = said.clip_id and release_clip.sample_sha256 = said.sample_sha256
+where release_clip.version = %(version)s

@@ -6,22 +6,24 @@ with
 published as materialized (
     select
         released.clip_id,
-        released.sample ->> 'perceived_age_group' as age_group,
-        released.sample ->> 'perceived_gender' as gender,
-        released.sample ->> 'perceived_accent' as accent
+        said.perceived_age_group as age_group,
+        said.perceived_gender as gender,
+        said.perceived_accent as accent
     from (
         select
             clip_id,
-            sample
-        from catalog.released_clip
+            sample_sha256
+        from catalog.release_clip
         where version = %(version)s
         union all
         select
             clip_id,
-            sample
-        from catalog.released_link
+            sample_sha256
+        from catalog.release_link
         where version = %(version)s
     ) as released
+    inner join catalog.sample_row as said
+        on released.clip_id = said.clip_id and released.sample_sha256 = said.sample_sha256
 ),
 
 shown as materialized (
