@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Rows = Sequence[dict[str, Any]]
 
@@ -22,6 +23,7 @@ MAX_BARS = 20
 SNR_BIN_DB = 5
 MAX_AREA_PT2 = 150
 AREA_STEPS = 12
+POINTS_AN_INCH = 72  # what an SVG counts in
 STYLE = {
     "svg.hashsalt": "open-empathic",
     "figure.facecolor": "white",
@@ -41,15 +43,31 @@ STYLE = {
 
 
 def _svg(draw: "Callable[[Axes], None]", height_in: float = 3.2) -> bytes:
-    """One picture of 6.4 inches by `height_in`: no date, no random ids, and nobody's own matplotlib settings."""
+    """One picture of 6.4 inches by `height_in`, with nobody's own matplotlib settings."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with _style(matplotlib):
         figure = Figure(figsize=(6.4, height_in), layout="constrained")
         draw(figure.add_subplot())
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        return _saved(figure)
+
+
+def _saved(figure: "Figure") -> bytes:
+    """A figure as SVG: no date, no random ids.
+
+    Laid out, then drawn: savefig() draws all once more in between, for nobody, which takes a fifth of the time.
+    """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    canvas = FigureCanvasSVG(figure)
+    figure.dpi = POINTS_AN_INCH
+    engine = figure.get_layout_engine()
+    assert engine is not None  # each figure here is made with one
+    engine.execute(figure)
+    figure.set_layout_engine("none")
+    buffer = io.BytesIO()
+    canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 
@@ -263,9 +281,7 @@ def people(counted: Rows, genders: Sequence[str], age_groups: Sequence[str], acc
             panel.set_xticks(range(len(age_groups)), age_groups, rotation=90, fontsize=8)
             panel.set_yticks(range(len(accents)), accents, fontsize=9)
         figure.supxlabel(f"perceived age group; {_largest(most).replace(chr(10), ' ')}", fontsize=9)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+        return _saved(figure)
 
 
 def agreement(measured: Rows) -> bytes:
