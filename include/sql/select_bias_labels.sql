@@ -4,7 +4,12 @@ with
 part as (
     select
         bias_part.*,
-        to_jsonb(bias_part) ->> %(group)s::text as "group"
+        case %(group)s
+            when 'language' then language
+            when 'accent' then accent
+            when 'gender' then gender
+            when 'age_group' then age_group
+        end as "group"
     from bias_part
 ),
 
@@ -13,7 +18,12 @@ family as (
         speaker_group,
         family,
         n_clips,
-        to_jsonb(bias_family) ->> %(group)s::text as "group"
+        case %(group)s
+            when 'language' then language
+            when 'accent' then accent
+            when 'gender' then gender
+            when 'age_group' then age_group
+        end as "group"
     from bias_family
 ),
 

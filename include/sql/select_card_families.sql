@@ -8,11 +8,22 @@ family as (
     where release.version = %(version)s
 ),
 
+-- What is said of clips repeats: each answer is counted before it is split.
+answer as (
+    select
+        emotion_plurality,
+        emotion_hard,
+        emotion_soft,
+        count(*) as n_clips
+    from card_clip
+    group by emotion_plurality, emotion_hard, emotion_soft
+),
+
 plurality as (
     select
         family,
-        count(*) as n_clips
-    from card_clip
+        sum(n_clips)::bigint as n_clips
+    from answer
     cross join lateral unnest(emotion_plurality) as won (family)
     group by family
 ),
@@ -20,8 +31,8 @@ plurality as (
 hard as (
     select
         family,
-        count(*) as n_clips
-    from card_clip
+        sum(n_clips)::bigint as n_clips
+    from answer
     cross join lateral unnest(emotion_hard) as agreed (family)
     group by family
 ),
@@ -29,8 +40,8 @@ hard as (
 soft as (
     select
         weighed.family,
-        sum(weighed.weight::numeric) as mass
-    from card_clip
+        sum(weighed.weight::numeric * answer.n_clips) as mass
+    from answer
     cross join lateral jsonb_each_text(emotion_soft) as weighed (family, weight)
     group by weighed.family
 )
