@@ -1,4 +1,5 @@
--- In shards that are the parent's, byte for byte, each member lies where it lay; most were taken to when it was planned.
+-- In shards that are the parent's, byte for byte, each member lies where it lay. Most were taken to when it was planned, of
+-- the same clips; those are left alone, as to compare all took longer than all else that is noted of these shards.
 update catalog.release_clip
 set
     flac_offset_bytes = earlier.flac_offset_bytes,
@@ -13,8 +14,4 @@ where
     and release_clip.split = shared.split
     and release_clip.shard = shared.shard
     and release_clip.clip_id = earlier.clip_id
-    and (
-        release_clip.flac_offset_bytes, release_clip.flac_bytes, release_clip.json_offset_bytes, release_clip.json_bytes
-    ) is distinct from (
-        earlier.flac_offset_bytes, earlier.flac_bytes, earlier.json_offset_bytes, earlier.json_bytes
-    )
+    and release_clip.flac_offset_bytes is null
