@@ -274,12 +274,8 @@ def _build_shard(connection: "Connection[catalog.Row]", version: str, split: str
         xxh3_128=written.xxh3_128,
         reused_from=None,
     )
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            catalog.statement("update_member_places"),
-            [{"version": version, "clip_id": clip_id, **_places(members)}
-             for clip_id, members in written.members.items()],
-        )  # fmt: skip
+    places = _places(written.members)
+    catalog.run(connection, "update_member_places", version=version, split=split, shard=shard, **places)
     log.info("%s: %d samples, %d bytes", path, written.n_samples, written.size_bytes)
     return {"shards": 1, "samples": written.n_samples, "bytes": written.size_bytes}
 
@@ -289,11 +285,13 @@ def _samples(frozen: list[catalog.Row]) -> Iterator[tuple[str, bytes, dict[str, 
         yield row["clip_id"], store.read_bytes(store.audio_path(row["audio_sha256"])), row["sample"]
 
 
-def _places(members: dict[str, shards.Member]) -> dict[str, int]:
+def _places(members: dict[str, dict[str, shards.Member]]) -> dict[str, list[Any]]:
+    """Clips and where their members lie, as a statement takes many at once."""
+    samples = members.values()
     return {
-        f"{kind}_{name}": value
-        for kind, member in members.items()
-        for name, value in (("offset_bytes", member.offset_bytes), ("bytes", member.size_bytes))
+        "clip_ids": list(members),
+        **{f"{kind}_offset_bytes": [sample[kind].offset_bytes for sample in samples] for kind in ("flac", "json")},
+        **{f"{kind}_bytes": [sample[kind].size_bytes for sample in samples] for kind in ("flac", "json")},
     }
 
 
