@@ -5,3 +5,4 @@ select
     split
 from {batch}
 where speaker_group in (select speaker_group from checking.divided_speaker_group)
+order by clip_id
