@@ -136,7 +136,8 @@ def _sorted(key: "Numbers", *further: "Numbers") -> "tuple[Numbers, Numbers]":
     import numpy as np
 
     order = np.argsort(key, kind="stable")  # several times faster where much is in order
-    is_same = key[order[1:]] == key[order[:-1]]
+    in_order = key[order]
+    is_same = in_order[1:] == in_order[:-1]
     several = np.zeros(len(order), bool)
     several[1:] |= is_same
     several[:-1] |= is_same
