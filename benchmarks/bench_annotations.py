@@ -217,7 +217,7 @@ def copy(path: Path) -> dict[str, Any]:
 def relabel() -> dict[str, Any]:
     """Everything again: weights and labels."""
     clock = Clock()
-    for module, name in ((column_blocks, "read_all"), (raters, "renew_all"), (labels, "_renew_from")):
+    for module, name in ((column_blocks, "_read_blocks"), (raters, "renew_all"), (labels, "_renew_from")):
         clock.wrap(module, name)
     with clock.on("whole"):
         n_labels = labels.renew_all()
@@ -230,7 +230,7 @@ def plain_aggregate() -> dict[str, Any]:
     import pyarrow as pa
 
     with catalog.connect() as connection:
-        said = columns.join(column_blocks.read_all(connection))
+        said = column_blocks.read_all(connection, columns.join)
     families = vocabulary.load()[1]
     emotions = said.said["emotions"]
     words = [*emotions.lists, []]
@@ -338,7 +338,7 @@ def bench_catalog(folder: Path, sizes: list[int]) -> None:
         f"{wall:.1f} x DuckDB, CPU {cpu:.1f} x",
         "<= 8 x",
     )
-    line("  of it: fetching", full["column_blocks.read_all"])
+    line("  of it: fetching", full["column_blocks._read_blocks"])
     line("  of it: labels", full["labels._renew_from"])
     line("  of it: weights", full["raters.renew_all"], f"peak {full['peak_mb'] / 1000:.1f} GB", "<= 6 GB")
     line("everything again, after those of old clips", with_them["whole"])

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 PAGES_A_BLOCK = 4_096  # of a table, 8 kB each: about 80,000 annotations
 # More blocks than this, beside one for each so many rows, and they are made anew: each costs a millisecond or two.
 MAX_SMALL_BLOCKS, ROWS_A_BLOCK = 500, 20_000
+
+# Or who waits for the connection that takes the merge lock would be waited for, for ever.
+PATIENCE = "'1min'"
 
 
 def keep(connection: "Connection[catalog.Row]", table: str) -> None:
@@ -33,24 +37,52 @@ def keep(connection: "Connection[catalog.Row]", table: str) -> None:
         _insert(connection, part)
 
 
-def read_all(connection: "Connection[catalog.Row]") -> list[dict[str, Any]]:
-    """Every annotation that is in the catalog for good, not what this transaction adds, in parts for columns.join().
+def read_all(connection: "Connection[catalog.Row]", use: Callable[[list[dict[str, Any]]], Made]) -> Made:
+    """What `use` makes of every annotation that is in the catalog for good, in parts for columns.join().
 
-    Where blocks don't hold them all, or are many and small, the rows are read, and kept in blocks by this transaction.
-    That needs the lock that merges wait for.
+    What this transaction adds is not among them. While `use` is at what the blocks hold, the rows are counted, and if
+    these are not all, it is called again with all: it must not mind. Then the rows are read, and kept in new blocks by
+    this transaction, which needs the lock that merges wait for; so it is where blocks are many and small.
     """
+    columns.keep_freed_memory()
+    with _readers(connection) as readers:
+        parts = _read_blocks(readers)
+    if not parts:
+        return use(_renew(connection))
+    n_kept = sum(len(part["hash"]) for part in parts)
+    with ThreadPoolExecutor(1) as pool:
+        n_rows = pool.submit(_count_rows)
+        made = use(parts)
+        return made if n_rows.result() == n_kept else use(_renew(connection))
+
+
+def _count_rows() -> int:
+    with catalog.connect() as connection:
+        connection.execute(f"set local lock_timeout = {PATIENCE}")
+        connection.execute("set local max_parallel_workers_per_gather = 0")  # `use` is at work beside it
+        found = connection.execute("select count(*) as n_rows from catalog.annotation").fetchone()
+    assert found is not None  # an aggregate has one row
+    return int(found["n_rows"])
+
+
+def _renew(connection: "Connection[catalog.Row]") -> list[dict[str, Any]]:
+    """Every annotation from the rows, kept in new blocks."""
+    log.info("annotations are read by the row: not all are kept by column, or in small blocks")
+    with _readers(connection) as readers:
+        parts = _read_rows(readers)
+    connection.execute("delete from catalog.annotation_block")
+    for part in parts:
+        _insert(connection, part)
+    return parts
+
+
+@contextmanager
+def _readers(connection: "Connection[catalog.Row]") -> "Iterator[list[Connection[catalog.Row]]]":
+    """Connections that see what another one saw."""
     shared = connection.execute("select pg_export_snapshot() as snapshot").fetchone()
     assert shared is not None  # a function of one row
     with ExitStack() as stack:
-        readers = [stack.enter_context(_reader(shared["snapshot"])) for _ in range(columns.READERS)]
-        parts = _read_blocks(readers)
-        if parts is None:
-            log.info("annotations are read by the row: not all are kept by column, or in small blocks")
-            parts = _read_rows(readers)
-            connection.execute("delete from catalog.annotation_block")
-            for part in parts:
-                _insert(connection, part)
-    return parts
+        yield [stack.enter_context(_reader(shared["snapshot"])) for _ in range(columns.READERS)]
 
 
 @contextmanager
@@ -61,32 +93,25 @@ def _reader(snapshot: str) -> "Iterator[Connection[catalog.Row]]":
     with catalog.connect() as connection:
         connection.execute("set transaction isolation level repeatable read, read only")
         connection.execute(sql.SQL("set transaction snapshot {}").format(snapshot))
-        # Or who waits for the other connection would be waited for, for ever.
-        connection.execute("set local lock_timeout = '1min'")
+        connection.execute(f"set local lock_timeout = {PATIENCE}")
         yield connection
 
 
 def _read_blocks(readers: "list[Connection[catalog.Row]]") -> list[dict[str, Any]] | None:
-    """All blocks' parts, or None if they are not all rows, or of other columns than today's, or many and small."""
-    columns.keep_freed_memory()
+    """All blocks' parts, or None if they are of other columns than today's, or many and small."""
     blocks = readers[0].execute("select block_id, n_rows from catalog.annotation_block order by block_id").fetchall()
     n_kept = sum(block["n_rows"] for block in blocks)
-    if not blocks or len(blocks) > MAX_SMALL_BLOCKS + n_kept / ROWS_A_BLOCK:
+    if len(blocks) > MAX_SMALL_BLOCKS + n_kept / ROWS_A_BLOCK:
         return None
 
-    def read(reader: "Connection[catalog.Row]", block: catalog.Row | None) -> dict[str, Any]:
+    def read_one(reader: "Connection[catalog.Row]", block: catalog.Row) -> dict[str, Any]:
         with reader.cursor(binary=True) as cursor:
-            if block is None:
-                found = cursor.execute("select count(*) as n_rows from catalog.annotation").fetchone()
-                return found or {}
             content = "select content from catalog.annotation_block where block_id = %(block_id)s"
             found = cursor.execute(content, block).fetchone()
             return _unpack(found["content"]) if found is not None else {}
 
-    # The rows are counted while the first blocks are read.
-    counted, *parts = _each(readers, read, [None, *blocks])
-    is_whole = counted["n_rows"] == n_kept and all(part.keys() == columns.PART for part in parts)
-    return parts if is_whole else None
+    parts = _each(readers, read_one, blocks)
+    return parts if all(part.keys() == columns.PART for part in parts) else None
 
 
 def _read_rows(readers: "list[Connection[catalog.Row]]") -> list[dict[str, Any]]:

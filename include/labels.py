@@ -8,8 +8,9 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include import binary_copy, catalog, column_blocks, columns, raters, signals, tally, vocabulary
 
@@ -144,17 +145,22 @@ def renew_all() -> int:
     with catalog.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('open_empathic_merge'))")
         vocabulary.save(connection)
-        parts = column_blocks.read_all(connection)
-        said = columns.join(parts, signals.TEXTS)
-        with ThreadPoolExecutor(1) as pool:
-            # What only labels need is joined while annotators are judged, which takes one core.
-            further = pool.submit(columns.join_texts, parts, [name for name in columns.TEXTS if name not in said.said])
-            raters.renew_all(connection, said)
-            said.said.update(further.result())
+        said = column_blocks.read_all(connection, partial(_judge_all, connection))
         connection.execute("update catalog.annotator set is_counted = (state <> 'blocked')")
         n_labels = _renew_from(connection, said)
     log.info("%d labels renewed", n_labels)
     return n_labels
+
+
+def _judge_all(connection: "Connection[catalog.Row]", parts: list[dict[str, Any]]) -> columns.Annotations:
+    """Renew every annotator's weight from all annotations, in parts; these joined."""
+    said = columns.join(parts, signals.TEXTS)
+    with ThreadPoolExecutor(1) as pool:
+        # What only labels need is joined while annotators are judged, which takes one core.
+        further = pool.submit(columns.join_texts, parts, [name for name in columns.TEXTS if name not in said.said])
+        raters.renew_all(connection, said)
+        said.said.update(further.result())
+    return said
 
 
 def decide(clip_id: str, is_held: bool, reason: str) -> bool:

@@ -15,7 +15,7 @@ CLIP = "youtube-abcdefghijk-0-10000"
 
 def read() -> columns.Annotations:
     with catalog.connect() as connection:
-        return columns.join(column_blocks.read_all(connection))
+        return column_blocks.read_all(connection, columns.join)
 
 
 def read_rows() -> columns.Annotations:
@@ -96,6 +96,23 @@ def test_whatever_is_done_to_rows_or_blocks_the_rows_count(pipeline: settings.Se
     assert told(read()) == expected  # from the blocks that were made anew
 
 
+def test_a_relabel_judges_again_if_blocks_turn_out_not_to_hold_all(pipeline: settings.Settings) -> None:
+    merge(some(0, 40, emotions=["happy"]))
+    sql(
+        "insert into catalog.annotation (annotation_id, clip_id, annotator_id, submitted_at, background_sounds,"
+        " emotions, reports, is_retracted, vocabulary_version, file, line)"
+        " select encode(sha256(annotation_id::bytea), 'hex'), clip_id, 'rater 0', now(), '{}',"
+        " array[case when line %% 3 = 0 then 'happy' else 'sad' end], '{}', false,"
+        " vocabulary_version, 'by hand', line from catalog.annotation where annotator_id <> 'rater 0' returning null"
+    )
+    evidence = "select annotator_id, n_annotations, informedness, weight from catalog.annotator_evidence order by 1"
+    labels.renew_all()
+    found = sql("select * from catalog.label order by clip_id"), sql(evidence)
+    assert {label["n_raters"] for label in found[0]} == {1, 2}
+    labels.renew_all()  # from the blocks that were made anew
+    assert (sql("select * from catalog.label order by clip_id"), sql(evidence)) == found
+
+
 def test_what_is_deleted_lives_on_in_no_copy(pipeline: settings.Settings) -> None:
     merge(some(0, 20))
     sql("delete from catalog.annotation where annotator_id = 'rater 1' returning null")
@@ -170,7 +187,7 @@ def test_what_a_transaction_adds_itself_is_not_there_for_good(pipeline: settings
     merge([annotation(CLIP, "a")])
     with catalog.connect() as connection:
         connection.execute("update catalog.annotation set arousal = 10")
-        assert columns.join(column_blocks.read_all(connection)).arousal.tolist() != [10]
+        assert column_blocks.read_all(connection, columns.join).arousal.tolist() != [10]
         connection.rollback()
 
 

@@ -12,7 +12,7 @@ ODD = ["\x1e", "a\x1eb", "a\x1f\x1eb\x1e", "\x01 \x7f", "é\x1e", "plain"]
 
 def read() -> columns.Annotations:
     with catalog.connect() as connection:
-        return columns.join(column_blocks.read_all(connection))
+        return column_blocks.read_all(connection, columns.join)
 
 
 def texts(coded: columns.Coded) -> list[str | None]:
