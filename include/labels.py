@@ -100,16 +100,16 @@ def _labels_of(
     annotator_ids = said.annotator_ids.to_pylist()
     found = catalog.rows(connection, "select_annotator_weights", annotator_ids=annotator_ids)
     weights = tally.Weights.of(found, annotator_ids)
-    clip = said.clip[said.current]
     n_clips, version, names = len(said.clip_ids), vocabulary.load()[0], label_schema().names
+    starts = np.append(0, np.cumsum(np.bincount(said.clip[said.current], minlength=n_clips)))
 
     def label(first: int) -> bytes:
         n = min(columns.CLIPS_AT_ONCE, n_clips - first)
-        begin, end = np.searchsorted(clip, [first, first + n])
+        begin, end = starts[first], starts[first + n]
         rows = said.current[begin:end]
         counted = said[rows[~weights.is_blocked[said.annotator[rows]]]]
         made = tally.labels(counted, first, n, weights, words, held, version)
-        return binary_copy.rows(made.select(names), VOTE_COLUMNS)
+        return binary_copy.rows(made.select(names))
 
     return label
 

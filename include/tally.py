@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from include.columns import Numbers
 
 PERCEIVED = ("age_group", "gender", "accent")
+NO_AGREEMENT = "no_agreement"
 
 
 @dataclass(frozen=True)
@@ -97,14 +98,13 @@ def labels(
         if name == "transcription":
             columns[name] = _agreed(columns[name], said, clip, n_clips)
     columns["is_held"] = pc.is_in(clip_ids, pa.array(sorted(held), pa.string()))
-    columns["vocabulary_version"] = pa.repeat(version, n_clips)
+    columns["vocabulary_version"] = pa.repeat(version, n_clips).dictionary_encode()
     return pa.table(columns)
 
 
 def _emotions(votes: Annotations, clip: "Numbers", n_clips: int, weight: "Numbers", words: Words) -> dict[str, Any]:
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     rows, word, word_names = words.chosen(votes, 0)
     word_clips, word_codes, word_n = runs(clip[rows], word)
@@ -117,21 +117,20 @@ def _emotions(votes: Annotations, clip: "Numbers", n_clips: int, weight: "Number
     n_choosers = _count(clip[having(rows, len(votes))], n_clips)
     clips, chosen = np.nonzero(n)
     counted, weighs = n[clips, chosen], total[clips] > 0
-    names, quoted = pa.array(families, pa.string()), _quoted(families)
-    soft = pa.array(weights[clips, chosen][weighs] / total[clips][weighs])
-    plurality = _listed(clips, names.take(chosen), n_clips, counted == most[clips])
-    no_agreement, none = pa.scalar(["no_agreement"], plurality.type), pa.scalar([], plurality.type)
+    soft = _weighed(families, chosen[weighs], weights[clips, chosen][weighs] / total[clips][weighs])
     is_agreed, is_asked = most >= 2, n_choosers >= 2
+    is_most = (n == most[:, None]) & (n > 0)
+    is_disputed = (is_asked & ~is_agreed)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         agreement = (n * (n - 1)).sum(axis=1) / ((n_choosers - 1) * n_votes)
     return {
-        "emotion_votes": _joined(clips, _pairs(quoted.take(chosen), pa.array(counted)), n_clips),
-        "word_votes": _joined(word_clips, _pairs(_quoted(word_names).take(word_codes), pa.array(word_n)), n_clips),
-        "emotion_soft": _joined(clips[weighs], _pairs(quoted.take(chosen[weighs]), soft), n_clips),
-        "emotion_hard": _listed(clips, names.take(chosen), n_clips, counted >= 2),
-        "emotion_plurality": plurality,
+        "emotion_votes": _joined(clips, _counted(families, chosen, counted), n_clips),
+        "word_votes": _joined(word_clips, _counted(word_names, word_codes, word_n), n_clips),
+        "emotion_soft": _joined(clips[weighs], soft, n_clips),
+        "emotion_hard": _listed(n >= 2, families),
+        "emotion_plurality": _listed(is_most, families),
         "has_agreement": is_agreed,
-        "emotion_consensus": pc.if_else(is_agreed, plurality, pc.if_else(is_asked, no_agreement, none)),
+        "emotion_consensus": _listed(np.hstack([is_most & is_agreed[:, None], is_disputed]), [*families, NO_AGREEMENT]),
         "emotion_agreement": pa.array(agreement, mask=~is_asked),
     }
 
@@ -164,7 +163,7 @@ def _perceived(name: str, said: Coded, clip: "Numbers", n_clips: int) -> dict[st
     with np.errstate(divide="ignore", invalid="ignore"):
         return {
             # The texts are in the order of their bytes: of equals this is the first.
-            f"perceived_{name}": _named(said.texts, n.argmax(axis=1), total == 0),
+            f"perceived_{name}": _coded(said.texts, n.argmax(axis=1), total == 0),
             f"perceived_{name}_share": pa.array(most / total, mask=total == 0),
         }
 
@@ -177,19 +176,17 @@ def _median_quality(said: Coded, clip: "Numbers", n_clips: int) -> "pa.Array":
     n = _table(clip, ranks[said.codes], n_clips, len(QUALITIES))
     so_far = n.cumsum(axis=1)
     lower_median = (2 * so_far >= so_far[:, -1:]).argmax(axis=1)
-    return _named(pa.array(QUALITIES), lower_median, so_far[:, -1] == 0)
+    return _coded(pa.array(QUALITIES), lower_median, so_far[:, -1] == 0)
 
 
 def _sounds(said: Coded, clip: "Numbers", n_clips: int) -> "pa.Array":
     """Those that at least half of who answered heard."""
-    import pyarrow as pa
-
-    names = sorted({name for answer in said.lists for name in answer})
+    names = sorted({name for answer in said.lists for name in answer}) or [""]  # a table has at least one code
     code = {name: n for n, name in enumerate(names)}
     rows, sounds = _spread(said.codes, [sorted({code[name] for name in answer}) for answer in said.lists])
-    clips, heard, n = runs(clip[rows], sounds)
+    n = _table(clip[rows], sounds, n_clips, len(names))
     n_answered = _count(clip[said.codes >= 0], n_clips)
-    return _listed(clips, pa.array(names, pa.string()).take(heard), n_clips, 2 * n >= n_answered[clips])
+    return _listed((n > 0) & (2 * n >= n_answered[:, None]), names)
 
 
 def _commonest(said: Coded, clip: "Numbers", n_clips: int) -> "pa.Array":
@@ -208,7 +205,7 @@ def _commonest(said: Coded, clip: "Numbers", n_clips: int) -> "pa.Array":
         clips, codes = clips[order], codes[order]
     found = np.full(n_clips, -1)
     found[clips[::-1]] = codes[::-1]  # the first of each clip is written last
-    return _named(said.texts, found, found < 0)
+    return _coded(said.texts, found, found < 0)
 
 
 def _agreed(commonest: "pa.Array", said: Coded, clip: "Numbers", n_clips: int) -> "pa.Array":
@@ -287,40 +284,56 @@ def _most(clips: "Numbers", n: "Numbers", n_clips: int) -> "Numbers":
     return found
 
 
-def _named(texts: "pa.Array", codes: "Numbers", is_none: "Numbers") -> "pa.Array":
+def _coded(texts: "pa.Array", codes: "Numbers", is_none: "Numbers") -> "pa.Array":
+    """The text of each code; as a dictionary where the texts are few, which takes less to write."""
     import numpy as np
     import pyarrow as pa
 
-    return texts.take(pa.array(np.where(is_none, 0, codes), mask=is_none))
+    found = pa.array(np.where(is_none, 0, codes).astype(np.int32), mask=is_none)
+    return pa.DictionaryArray.from_arrays(found, texts) if len(texts) < len(codes) / 10 else texts.take(found)
 
 
-def _quoted(names: Sequence[str]) -> "pa.Array":
-    """Names as they stand in JSON."""
+def _counted(names: Sequence[str], codes: "Numbers", n: "Numbers") -> "pa.Array":
+    """Members of JSON objects, `"name":n`: of which few differ, so that each is made once."""
     import pyarrow as pa
 
-    return pa.array([json.dumps(name, ensure_ascii=False) for name in names], pa.string())
+    coded = pa.array(n * len(names) + codes).dictionary_encode()
+    different = (divmod(both, len(names)) for both in coded.dictionary.to_pylist())
+    return pa.array([f"{_quoted(names[code])}:{times}" for times, code in different], pa.string()).take(coded.indices)
 
 
-def _pairs(names: "pa.Array", values: "pa.Array") -> "pa.Array":
+def _weighed(names: Sequence[str], codes: "Numbers", weights: "Numbers") -> "pa.Array":
+    """Members of JSON objects, `"name":weight`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.binary_join_element_wise(names, pc.cast(values, pa.string()), ":")
+    begins = pa.array([f"{_quoted(name)}:" for name in names], pa.string()).take(pa.array(codes))
+    return pc.binary_join_element_wise(begins, pc.cast(pa.array(weights), pa.string()), "")
 
 
-def _listed(clips: "Numbers", texts: "pa.Array", n_clips: int, is_in: "Numbers | None" = None) -> "pa.ListArray":
-    """The texts of each clip, a list each."""
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
+
+
+def _listed(is_in: "Numbers", names: Sequence[str]) -> "pa.DictionaryArray":
+    """The names of each clip, a list each, of a mask of shape (clips, names); of which few differ."""
     import numpy as np
     import pyarrow as pa
 
-    if is_in is not None:
-        clips, texts = clips[is_in], texts.filter(pa.array(is_in))
-    ends = np.cumsum(np.bincount(clips, minlength=n_clips))
-    return pa.ListArray.from_arrays(pa.array(np.append(0, ends), pa.int32()), texts)
+    packed = np.packbits(is_in, axis=1)
+    kind = pa.binary(packed.shape[1])
+    coded = pa.Array.from_buffers(kind, len(packed), [None, pa.py_buffer(packed)]).dictionary_encode()
+    _, first = np.unique(coded.indices.to_numpy(), return_index=True)
+    lists = [[name for name, is_there in zip(names, row, strict=True) if is_there] for row in is_in[first].tolist()]
+    return pa.DictionaryArray.from_arrays(coded.indices, pa.array(lists, pa.list_(pa.string())))
 
 
 def _joined(clips: "Numbers", pairs: "pa.Array", n_clips: int) -> "pa.Array":
     """The pairs of each clip, as a JSON object."""
+    import numpy as np
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.binary_join_element_wise("{", pc.binary_join(_listed(clips, pairs, n_clips), ","), "}", "")
+    ends = np.cumsum(np.bincount(clips, minlength=n_clips))
+    listed = pa.ListArray.from_arrays(pa.array(np.append(0, ends), pa.int32()), pairs)
+    return pc.binary_join_element_wise("{", pc.binary_join(listed, ","), "}", "")
