@@ -28,7 +28,7 @@ PAGES_A_BLOCK = 4_096  # of a table, 8 kB each: about 80,000 annotations
 MAX_SMALL_BLOCKS, ROWS_A_BLOCK = 500, 20_000
 
 # Or who waits for the connection that takes the merge lock would be waited for, for ever.
-PATIENCE = "'1min'"
+PATIENCE = "set local lock_timeout = '1min'"
 
 
 def keep(connection: "Connection[catalog.Row]", table: str) -> None:
@@ -58,7 +58,7 @@ def read_all(connection: "Connection[catalog.Row]", use: Callable[[list[dict[str
 
 def _count_rows() -> int:
     with catalog.connect() as connection:
-        connection.execute(f"set local lock_timeout = {PATIENCE}")
+        connection.execute(PATIENCE)
         connection.execute("set local max_parallel_workers_per_gather = 0")  # `use` is at work beside it
         found = connection.execute("select count(*) as n_rows from catalog.annotation").fetchone()
     assert found is not None  # an aggregate has one row
@@ -93,7 +93,7 @@ def _reader(snapshot: str) -> "Iterator[Connection[catalog.Row]]":
     with catalog.connect() as connection:
         connection.execute("set transaction isolation level repeatable read, read only")
         connection.execute(sql.SQL("set transaction snapshot {}").format(snapshot))
-        connection.execute(f"set local lock_timeout = {PATIENCE}")
+        connection.execute(PATIENCE)
         yield connection
 
 

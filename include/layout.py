@@ -60,6 +60,22 @@ def reuse(connection: "Connection[catalog.Row]", version: str, planned: Sequence
     return places
 
 
+def note_members(
+    connection: "Connection[catalog.Row]", version: str, place: Place, members: dict[str, dict[str, shards.Member]]
+) -> None:
+    """Note where the members of a shard's clips lie, by clip id and kind."""
+    split, shard = place
+    lies = {
+        f"{kind}_{name}": [getattr(sample[kind], field) for sample in members.values()]
+        for kind in ("flac", "json")
+        for name, field in (("offset_bytes", "offset_bytes"), ("bytes", "size_bytes"))
+    }
+    clip_ids = list(members)
+    catalog.run(
+        connection, "update_member_places", version=version, split=split, shard=shard, clip_ids=clip_ids, **lies
+    )
+
+
 def _arrays(places: Sequence[Place]) -> dict[str, list[Any]]:
     """Shards as statements take some at once."""
     return {"splits": [split for split, _ in places], "shards": [shard for _, shard in places]}

@@ -274,8 +274,7 @@ def _build_shard(connection: "Connection[catalog.Row]", version: str, split: str
         xxh3_128=written.xxh3_128,
         reused_from=None,
     )
-    places = _places(written.members)
-    catalog.run(connection, "update_member_places", version=version, split=split, shard=shard, **places)
+    layout.note_members(connection, version, (split, shard), written.members)
     log.info("%s: %d samples, %d bytes", path, written.n_samples, written.size_bytes)
     return {"shards": 1, "samples": written.n_samples, "bytes": written.size_bytes}
 
@@ -283,16 +282,6 @@ def _build_shard(connection: "Connection[catalog.Row]", version: str, split: str
 def _samples(frozen: list[catalog.Row]) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
     for row in frozen:
         yield row["clip_id"], store.read_bytes(store.audio_path(row["audio_sha256"])), row["sample"]
-
-
-def _places(members: dict[str, dict[str, shards.Member]]) -> dict[str, list[Any]]:
-    """Clips and where their members lie, as a statement takes many at once."""
-    samples = members.values()
-    return {
-        "clip_ids": list(members),
-        **{f"{kind}_offset_bytes": [sample[kind].offset_bytes for sample in samples] for kind in ("flac", "json")},
-        **{f"{kind}_bytes": [sample[kind].size_bytes for sample in samples] for kind in ("flac", "json")},
-    }
 
 
 def verify_built(version: str) -> dict[str, int]:
