@@ -5,9 +5,8 @@ word in `transcripts.py`. docs/labels.md gives the formulas.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,9 @@ log = logging.getLogger(__name__)
 
 # One report of such a kind keeps a clip from release until a person has looked; of the others it takes two.
 GRAVE_REPORTS = ["sexual", "hate_speech", "personal_data"]
+
+# What makes labels waits while the server takes them in, and the server waits for it.
+MAKERS = 3
 
 VOTE_COLUMNS = ("emotion_votes", "word_votes", "emotion_soft")
 
@@ -50,35 +52,39 @@ def renew(connection: "Connection[catalog.Row]", clip_table: str) -> int:
                 made.append(pool.submit(_labels_of(connection, said, words, held), 0))
                 n_labels += len(said.clip_ids)
             if len(made) == 2:
-                _copy_in(connection, [made.pop(0).result()])
-        _copy_in(connection, [rows.result() for rows in made])
+                _copy_in(connection, "label", [made.pop(0).result()])
+        _copy_in(connection, "label", [rows.result() for rows in made])
     return n_labels
 
 
 def _renew_from(connection: "Connection[catalog.Row]", said: columns.Annotations) -> int:
-    """Compute every label again from all annotations there are; how many."""
+    """Compute every label again from all annotations there are; how many.
+
+    They are made in a table of their own, by transactions of their own: one connection takes in half of what the
+    machine can make. Those in use can be read until this transaction ends and has put the new ones in their place.
+    """
     words = tally.Words.of(catalog.rows(connection, "select_vocabulary"))
     held = _held(connection, is_all=True)
-    # Whoever reads labels waits from here on until they are back.
-    connection.execute("truncate catalog.label")
+    with catalog.connect() as beside:
+        beside.execute("drop table if exists catalog.label_anew")  # of a relabel that was killed
+        beside.execute("create table catalog.label_anew (like catalog.label including all)")
     n_clips = len(said.clip_ids)
-    with _uncopied(connection):
-        label = _labels_of(connection, said, words, held)
-        _copy_in(connection, _ahead(label, range(0, n_clips, columns.CLIPS_AT_ONCE)))
+    label = _labels_of(connection, said, words, held)
+    firsts = iter(range(0, n_clips, columns.CLIPS_AT_ONCE))
+
+    def make() -> None:
+        with catalog.connect() as beside:
+            _copy_in(beside, "label_anew", map(label, firsts))
+
+    with ThreadPoolExecutor(MAKERS) as pool:
+        for made in [pool.submit(make) for _ in range(MAKERS)]:
+            made.result()
+    connection.execute("drop table catalog.label_part")
+    connection.execute("alter table catalog.label_anew rename to label_part")
+    connection.execute("alter table catalog.label attach partition catalog.label_part"
+                       " for values from (minvalue) to (maxvalue)")  # fmt: skip
+    connection.execute("insert into catalog.coverage_change (kind) values ('everything')")
     return n_clips
-
-
-@contextmanager
-def _uncopied(connection: "Connection[catalog.Row]") -> "Iterator[None]":
-    """Without the trigger that notes new labels for coverage: that all are new was noted as the table was emptied.
-
-    Postgres hands every row to it in a copy, a seventh of the time that it takes the rows in.
-    """
-    trigger = catalog.row(connection, "select_label_trigger")
-    assert trigger is not None  # of the schema
-    connection.execute("drop trigger coverage_inserted on catalog.label")
-    yield
-    connection.execute(trigger["definition"])
 
 
 def _held(connection: "Connection[catalog.Row]", *, is_all: bool) -> set[str]:
@@ -114,30 +120,18 @@ def _labels_of(
     return label
 
 
-def _copy_in(connection: "Connection[catalog.Row]", made: Iterable[bytes]) -> None:
-    """Write labels to the catalog."""
+def _copy_in(connection: "Connection[catalog.Row]", table: str, made: Iterable[bytes]) -> None:
+    """Write labels to a table of the catalog."""
     from psycopg import sql
 
-    into = sql.SQL("copy catalog.label ({}) from stdin (format binary)").format(
-        sql.SQL(", ").join(map(sql.Identifier, label_schema().names))
+    into = sql.SQL("copy {} ({}) from stdin (format binary)").format(
+        sql.Identifier("catalog", table), sql.SQL(", ").join(map(sql.Identifier, label_schema().names))
     )
     with connection.cursor() as cursor, cursor.copy(into) as copy:
         copy.write(binary_copy.HEADER)
         for rows in made:
             copy.write(rows)
         copy.write(binary_copy.TRAILER)
-
-
-def _ahead(work: Callable[[int], bytes], items: Iterable[int]) -> Iterator[bytes]:
-    """What comes of each item; while one result is used, the next ones are made."""
-    with ThreadPoolExecutor(2) as pool:
-        making: list[Future[bytes]] = []
-        for item in items:
-            making.append(pool.submit(work, item))
-            if len(making) == 3:
-                yield making.pop(0).result()
-        for last in making:
-            yield last.result()
 
 
 def renew_all() -> int:

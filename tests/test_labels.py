@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from include import catalog, column_blocks, columns, labels, settings, transcripts, vocabulary
+from include import catalog, column_blocks, columns, labels, settings, tally, transcripts, vocabulary
 from tests.conftest import annotation, believe, merge, sql
 
 CLIP = "youtube-abcdefghijk-0-10000"
@@ -180,6 +180,55 @@ def test_all_labels_follow_a_change_of_weights_and_states(pipeline: settings.Set
         0.0,
         {"sad_and_despondent": 1},
     )
+
+
+def test_labels_are_read_while_they_are_made_anew(pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    merge(random_votes(3))
+    before = sql("select * from catalog.label order by clip_id")
+    believe("rater-1", weight=3)
+    seen = []
+
+    def made(*given: Any) -> Any:
+        with catalog.connect() as connection:
+            connection.execute("set local lock_timeout = '5s'")
+            seen.append(connection.execute("select * from catalog.label order by clip_id").fetchall())
+        return make(*given)
+
+    make = tally.labels
+    monkeypatch.setattr(tally, "labels", made)
+    monkeypatch.setattr(columns, "CLIPS_AT_ONCE", 7)
+    assert labels.renew_all() == len(before)
+    after = sql("select * from catalog.label order by clip_id")
+    assert [row["clip_id"] for row in after] == [row["clip_id"] for row in before]
+    assert after != before
+    assert len(seen) > labels.MAKERS
+    assert all(then == before for then in seen)
+
+
+def test_a_relabel_that_fails_changes_nothing_and_hinders_none(
+    pipeline: settings.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merge(random_votes(3))
+    before = sql("select * from catalog.label order by 1")
+    believe("rater-1", weight=3)
+    believed = sql("select * from catalog.annotator order by 1")
+
+    def made(votes: Any, first: int, *given: Any) -> Any:
+        if first == 14:
+            raise MemoryError
+        return make(votes, first, *given)
+
+    make = tally.labels
+    with monkeypatch.context() as patched:
+        patched.setattr(tally, "labels", made)
+        patched.setattr(columns, "CLIPS_AT_ONCE", 7)
+        with pytest.raises(MemoryError):
+            labels.renew_all()
+    assert sql("select * from catalog.label order by 1") == before
+    assert sql("select * from catalog.annotator order by 1") == believed
+    labels.renew_all()
+    assert sql("select * from catalog.label order by 1") != before
+    assert sql("select to_regclass('catalog.label_anew') as left_over") == [{"left_over": None}]
 
 
 def test_votes_of_no_weight_give_no_soft_label(pipeline: settings.Settings) -> None:
