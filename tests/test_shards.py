@@ -72,6 +72,14 @@ def test_webdataset_reads_what_was_written(pipeline: settings.Settings, tmp_path
     assert [(s["__key__"], s["flac"], s["json"]) for s in dataset] == SAMPLES
 
 
+def test_json_fills_its_blocks_so_that_readers_skip_nothing_after_it(pipeline: settings.Settings) -> None:
+    _, content = write(SAMPLES)
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        texts = [tar.extractfile(member).read() for member in tar if member.name.endswith(".json")]  # type: ignore[union-attr]
+    assert all(len(text) % tarfile.BLOCKSIZE == 0 for text in texts)
+    assert [json.loads(text) for text in texts] == [said for _, _, said in SAMPLES]
+
+
 def test_a_range_read_gives_the_member(pipeline: settings.Settings) -> None:
     url = "http://a.example/" + "n" * 90
     long = ids.clip_id(ids.source_id(url, "e" * 60, "n" * 60), 999_970_000, 1_000_000_000)  # as long as they get
