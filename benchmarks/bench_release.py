@@ -33,7 +33,7 @@ from examples.stream_release import dataset
 from include import catalog, claims, release, sample_rows, settings, shards, store, tables
 
 RATE_HZ = 24_000
-CLIP_S = 5.0
+CLIP_S = 10.0
 N_CLIPS, GOAL_CLIPS = 10_000, 50_000
 N_ROWS, GOAL_ROWS = 200_000, 1_000_000
 V1, V2, V3 = "2026.01.01", "2026.01.02", "2026.01.03"
@@ -56,8 +56,9 @@ sources as (
 clips as (
     insert into catalog.clip (clip_id, source_id, start_ms, end_ms, state, audio_sha256, audio_bytes, sample_rate_hz,
         duration_s, measures)
-    select 'youtube-s' || n / 10 || '-' || n %% 10 * 6000 || '-' || n %% 10 * 6000 + 5000, 'youtube:s' || n / 10,
-        n %% 10 * 6000, n %% 10 * 6000 + 5000, 'ready', (%(hashes)s::text[])[1 + n %% cardinality(%(hashes)s::text[])],
+    select 'youtube-s' || n / 10 || '-' || n %% 10 * 11000 || '-' || n %% 10 * 11000 + 10000, 'youtube:s' || n / 10,
+        n %% 10 * 11000, n %% 10 * 11000 + 10000, 'ready',
+        (%(hashes)s::text[])[1 + n %% cardinality(%(hashes)s::text[])],
         %(audio_bytes)s, %(rate_hz)s, %(duration_s)s,
         jsonb_build_object('peak_dbfs', -10.4, 'rms_dbfs', -13.4, 'loudness_lufs', -23.0, 'loudness_range_lu', 3.1,
             'true_peak_dbtp', -10.4, 'gain_db', 1.5, 'clipped_share', 0.0, 'speech_share', 0.8, 'longest_pause_s', 0.4,
@@ -72,7 +73,7 @@ labels as (
         valence_weighted, valence_std, valence_n, perceived_age_group, perceived_age_group_share, perceived_gender,
         perceived_gender_share, perceived_accent, perceived_accent_share, audio_quality, background_sounds,
         transcription, language, audio_description, is_held, vocabulary_version, emotion_consensus, emotion_agreement)
-    select 'youtube-s' || n / 10 || '-' || n %% 10 * 6000 || '-' || n %% 10 * 6000 + 5000, 3,
+    select 'youtube-s' || n / 10 || '-' || n %% 10 * 11000 || '-' || n %% 10 * 11000 + 10000, 3,
         '{"calm_and_content": 2, "happy_and_energetic": 1}', '{"calm": 2, "happy": 1}',
         '{"calm_and_content": 0.6666666667, "happy_and_energetic": 0.3333333333}', '{calm_and_content}',
         '{calm_and_content}', true, n %% 11, n %% 11, 0.5, 3, n %% 11 - 5, n %% 11 - 5, 0.5, 3, '20-39', 1.0, 'female',
@@ -86,7 +87,7 @@ insert into catalog.annotation (annotation_id, clip_id, annotator_id, submitted_
     background_sounds, reports, is_retracted, vocabulary_version, file, line, age_group, gender, accent, transcription,
     language)
 select encode(sha256(convert_to(n || ' ' || k, 'UTF8')), 'hex'),
-    'youtube-s' || n / 10 || '-' || n %% 10 * 6000 || '-' || n %% 10 * 6000 + 5000, 'rater-' || (n * 3 + k) %% 200,
+    'youtube-s' || n / 10 || '-' || n %% 10 * 11000 || '-' || n %% 10 * 11000 + 10000, 'rater-' || (n * 3 + k) %% 200,
     timestamptz '2026-01-01 00:00Z', n %% 11, n %% 11 - 5, '{calm}', '{none}', '{}', false, '2023-12', 'bench', k,
     '20-39', 'female', 'irish', 'This is what was said in clip ' || n, 'en'
 from generate_series(%(first)s, %(last)s - 1) as n, generate_series(1, %(n_votes)s) as k
@@ -196,15 +197,15 @@ def peak_mb() -> Iterator[list[float]]:
         watcher.join()
 
 
-def speech(duration_s: float) -> list[bytes]:
-    """Clips cut out of the demo's recordings: 24 kHz, 16 bit, as a release has them."""
+def speech(duration_s: float, every_s: float) -> list[bytes]:
+    """Clips cut out of the demo's recordings, one begun every so many seconds: 24 kHz, 16 bit, as in a release."""
     found = []
     for path in sorted((settings.ROOT / "samples" / "media").iterdir()):
         command = [settings.current().ffmpeg_path, "-v", "quiet", "-i", path, "-ac", "1", "-ar", str(RATE_HZ),
                    "-f", "s16le", "-"]  # fmt: skip
         pcm = np.frombuffer(subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout, np.int16)
         n_samples = int(duration_s * RATE_HZ)
-        for first in range(0, len(pcm) - n_samples + 1, n_samples):
+        for first in range(0, len(pcm) - n_samples + 1, int(every_s * RATE_HZ)):
             content = io.BytesIO()
             soundfile.write(content, pcm[first : first + n_samples], RATE_HZ, "PCM_16", format="FLAC")
             found.append(content.getvalue())
@@ -254,8 +255,9 @@ def bench_shards(n_samples: int) -> None:
         show(
             f"shard of {len(content) / 1e6:.0f} MB: raw write, fsync, SHA-256 / ours", f"{raw_s / ours_s:.2f}", "≥ 0.85"
         )
-        for duration_s in (10.0, 7.0, 5.0, 3.0):
-            for kind, audio in (("noisy", [flac(n, duration_s) for n in range(50)]), ("speech", speech(duration_s))):
+        for duration_s in (13.0, 10.0, 7.0, 5.0, 3.0):
+            noisy, spoken = [flac(n, duration_s) for n in range(50)], speech(duration_s, duration_s)
+            for kind, audio in (("noisy", noisy), ("speech", spoken)):
                 given = samples(n_samples, audio)
                 rate = sum(map(len, audio)) / len(audio) / duration_s / 1000
                 show(f"webdataset reads its own default shards / ours, time; {duration_s:g} s, {kind}, {rate:.0f} kB/s",
@@ -284,7 +286,7 @@ def bench_nights(n_clips: int) -> None:
     import great_expectations  # noqa: F401  imported once a run, and measured with the checks
 
     with pipeline("bench_release") as folder:
-        audio = [flac(n, CLIP_S) for n in range(300)]
+        audio = speech(CLIP_S, 0.5)
         hashes = [store.put_audio(content) for content in audio]
         size = sum(map(len, audio)) // len(audio)
         seed(0, n_clips, hashes, audio_bytes=size, n_votes=3)
@@ -350,7 +352,7 @@ def bench_rows(n_rows: int) -> None:
             with catalog.connect() as connection:
                 connection.execute(
                     "update catalog.label set arousal_mean = 2.5 where right(clip_id, 2) = '00'"
-                    " and clip_id like '%5-0-5000'"
+                    " and clip_id like '%5-0-10000'"
                 )
 
 
