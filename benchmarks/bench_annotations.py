@@ -146,7 +146,14 @@ def grow(n_before: int, n_rows: int) -> None:
             " from generate_series(%s::bigint, %s::bigint) as n on conflict do nothing",
             [n_before // 5, n_rows // 5 - 1],
         )
-        connection.execute("analyze catalog.annotation, catalog.annotator, catalog.clip")
+
+
+def settle() -> None:
+    """Have the server do what it would otherwise begin beside what is measured next: a night finds it at rest."""
+    with catalog.connect() as connection:
+        connection.autocommit = True
+        connection.execute("vacuum (analyze)")
+        connection.execute("checkpoint")
 
 
 def empty() -> None:
@@ -318,14 +325,18 @@ def bench_catalog(folder: Path, sizes: list[int]) -> None:
     n_rows = 0
     for size in sizes:
         grow(n_rows, size)
+        settle()
         n_rows = size + FRESH_ROWS
         before = alone(relabel)
+        settle()
         line(f"everything again, {size:,}", before["whole"])
         write_file(folder / "night.jsonl", size, FRESH_ROWS)
         fresh = alone(merge, folder / "night.jsonl")
         line(f"{FRESH_ROWS:,} fresh on {size:,}: weights, labels", fresh["renewal"])
         line("  the whole merge", fresh["whole"])
+    settle()
     full = alone(relabel)
+    settle()
     write_file(folder / "night.jsonl", n_rows, FRESH_ROWS, n_old_clips=sizes[-1] // 5)
     scattered = alone(merge, folder / "night.jsonl")
     with_them = alone(relabel)
