@@ -135,7 +135,7 @@ def _copy_in(connection: "Connection[catalog.Row]", table: str, made: Iterable[b
 
 
 def renew_all() -> int:
-    """Renew every annotator's weight and every label, in one transaction; how many labels there are."""
+    """Renew every annotator's weight and every label, which show at once; how many labels there are."""
     with catalog.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('open_empathic_merge'))")
         vocabulary.save(connection)
