@@ -265,6 +265,7 @@ def join_texts(parts: list[dict[str, Any]], names: Sequence[str]) -> dict[str, C
         codes[codes == pc.index(together.dictionary, "").as_py()] = -1
         new_codes = np.split(codes, np.cumsum([len(column.texts) for column in found])[:-1])
         n_rows = np.cumsum([0, *(len(column.codes) for column in found)])
+        # A number type as small as the codes allow, and with a sign for -1 even if there are no texts.
         joined = np.empty(n_rows[-1], np.min_scalar_type(-len(together.dictionary) - 1))
         for first, new, old in zip(n_rows, new_codes, found, strict=False):
             joined[first : first + len(old.codes)] = new[old.codes]
