@@ -70,11 +70,12 @@ def _bound(is_true: "Numbers", rates: "Numbers", counted: "Numbers", n_of_questi
     import numpy as np
 
     prior = np.log(np.maximum([1 - is_true.mean(), is_true.mean()], FLOOR))
-    n_yes = n_of_question @ is_true
+    # Not `@`: BLAS has threads of its own for millions, which wait at full speed for the next product.
+    n_yes = np.einsum("i,i", n_of_question, is_true)
     joint = (n_of_question.sum() - n_yes) * prior[0] + n_yes * prior[1]
     is_said = counted.sum(axis=1) > 0
     joint += (counted[is_said] * np.log(rates[is_said])).sum()
     for likely in (is_true, 1 - is_true):
         floored = np.maximum(likely, FLOOR)
-        joint -= floored @ np.log(floored)
+        joint -= np.einsum("i,i", floored, np.log(floored))
     return float(joint)

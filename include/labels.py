@@ -106,7 +106,7 @@ def _labels_of(
     annotator_ids = said.annotator_ids.to_pylist()
     found = catalog.rows(connection, "select_annotator_weights", annotator_ids=annotator_ids)
     weights = tally.Weights.of(found, annotator_ids)
-    n_clips, version, names = len(said.clip_ids), vocabulary.load()[0], label_schema().names
+    n_clips, version, names = len(said.clip_ids), vocabulary.load()[0], _copied_columns()
     starts = np.append(0, np.cumsum(np.bincount(said.clip[said.current], minlength=n_clips)))
 
     def label(first: int) -> bytes:
@@ -125,13 +125,20 @@ def _copy_in(connection: "Connection[catalog.Row]", table: str, made: Iterable[b
     from psycopg import sql
 
     into = sql.SQL("copy {} ({}) from stdin (format binary)").format(
-        sql.Identifier("catalog", table), sql.SQL(", ").join(map(sql.Identifier, label_schema().names))
+        sql.Identifier("catalog", table), sql.SQL(", ").join(map(sql.Identifier, _copied_columns()))
     )
     with connection.cursor() as cursor, cursor.copy(into) as copy:
         copy.write(binary_copy.HEADER)
         for rows in made:
             copy.write(rows)
         copy.write(binary_copy.TRAILER)
+
+
+def _copied_columns() -> list[str]:
+    """A label's columns as COPY gets them: those of one width side by side, which then are put into rows together."""
+    import pyarrow as pa
+
+    return [field.name for field in sorted(label_schema(), key=lambda field: not pa.types.is_primitive(field.type))]
 
 
 def renew_all() -> int:
