@@ -1,4 +1,5 @@
 import hashlib
+import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 import s3fs
+import xxhash
 from moto.server import ThreadedMotoServer
 
 from include import settings, store
@@ -85,6 +87,14 @@ def test_a_stream_of_any_length_arrives_whole(root: str, n_bytes: int) -> None:
             stream.write(content[first : first + 2**20])
         assert not store.exists("shard.tar")
     assert store.read_bytes("shard.tar") == content
+
+
+@pytest.mark.parametrize("n_bytes", [0, 3, 3 * 2**20])
+def test_a_checksum_is_of_all_bytes(root: str, n_bytes: int) -> None:
+    content = random.Random(n_bytes).randbytes(n_bytes)
+    store.write_bytes("train/000000.tar", content)
+    assert store.xxh3_128("train/000000.tar") == xxhash.xxh3_128_hexdigest(content)
+    assert store.sha256("train/000000.tar") == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize("n_bytes", [3, 60 * 2**20])
