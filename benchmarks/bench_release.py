@@ -325,7 +325,9 @@ def _steps(version: str) -> dict[str, float]:
 
         return run
 
-    names = ("freeze", "plan_shards", "build_shards", "verify_built", "write_manifest", "promote")
+    names = (
+        "freeze", "plan_shards", "build_shards", "verify_built", "write_tables_and_card", "write_manifest", "promote",
+    )  # fmt: skip
     with ExitStack() as patched:
         for module, name in [(checks, "check_release"), *((release, name) for name in names)]:
             patched.enter_context(patch.object(module, name, timed(getattr(module, name))))

@@ -21,6 +21,7 @@ from include import (
     checks,
     claims,
     copies,
+    frozen_rows,
     layout,
     manifest,
     sample_rows,
@@ -28,7 +29,6 @@ from include import (
     shards,
     store,
     tables,
-    vocabulary,
 )
 
 if TYPE_CHECKING:
@@ -115,11 +115,12 @@ def freeze(version: str | None = None, *, is_compact: bool = False) -> dict[str,
             log.info("release %s has a manifest already: %s", version, "to finish" if is_unfinished else "stays")
             return {**_figures(read_manifest(version)), "is_changed": is_unfinished}
         parent = catalog.row(connection, "select_parent_release", version=version) or {}
-        figures = _freeze_rows(connection, version, parent.get("version"))
+        figures = frozen_rows.take(connection, version, parent.get("version"))
         is_changed = figures["content_sha256"] != parent.get("content_sha256")
         if is_changed or is_compact:
             catalog.run(connection, "insert_release_links", version=version)
             layout.place(connection, version, parent.get("version"), is_compact=is_compact)
+            catalog.run(connection, "insert_release_removals", version=version)
             is_changed = is_changed or layout.has_moved(connection, version, parent.get("version"))
         if is_changed:
             _claim(connection, version)
@@ -153,49 +154,6 @@ def _claim(connection: "Connection[catalog.Row]", version: str) -> None:
                 log.warning("release %s was begun and never ended: removed", given_up)
                 connection.execute("delete from catalog.release where version = %s", [given_up])
             claims.drop(given_up)
-
-
-def _freeze_rows(connection: "Connection[catalog.Row]", version: str, parent: str | None) -> dict[str, Any]:
-    """Begin a release anew and take its rows into table `frozen`; `n_clips`, `duration_s`, `content_sha256`."""
-    current = settings.current()
-    vocabulary.save(connection)
-    connection.execute("delete from catalog.release where version = %s", [version])
-    base = {"version": version, "parent": parent, "vocabulary_version": vocabulary.load()[0]}
-    catalog.run(connection, "insert_release", **base)
-    form = _sample_form(connection)
-    licences = [r["licence"] for r in connection.execute("select distinct licence from catalog.source")]
-    # Three workers join in shared memory, twice this each: a container has 64 MB of that by default.
-    connection.execute("set local work_mem = '8MB'")
-    # The planner takes a sample for as cheap to make as a sum, and so would leave them all to one worker.
-    connection.execute("set local parallel_tuple_cost = 0")
-    catalog.create(
-        connection,
-        "freeze_release_clips",
-        min_raters=current.min_raters,
-        min_people=card.MIN_GROUPS,
-        linked_licences=[licence for licence in licences if current.licence_use(licence) == "links"],
-        withheld_licences=[licence for licence in licences if current.licence_use(licence) == "nothing"],
-        form=form,
-    )
-    # A million rows are sorted and joined after this, by one publisher at a time, in memory of its own.
-    connection.execute("set local work_mem = '128MB'")
-    connection.execute("set local enable_parallel_hash = off")
-    # Without figures on new rows the planner joins a million of them in nested loops.
-    connection.execute("analyze frozen (clip_id, split, is_link)")
-    n_made = catalog.run(connection, "insert_samples")
-    catalog.run(connection, "upsert_sample_stamps", form=form)
-    log.info("release %s: %d samples are new", version, n_made)
-    figures = catalog.row(connection, "sum_release", version=version) or {}
-    if n_made > figures["n_clips"] / 10:
-        connection.execute("analyze catalog.sample, catalog.sample_stamp")
-    return figures
-
-
-def _sample_form(connection: "Connection[catalog.Row]") -> int:
-    """A number for all that a sample hangs on beside its clip: it changes with the statement that makes it."""
-    found = catalog.row(connection, "select_sample_form") or {}
-    said = f"{found['form']} {catalog.statement('freeze_release_clips')}"
-    return int.from_bytes(hashlib.sha256(said.encode()).digest()[:8], "big", signed=True)
 
 
 def _lock(connection: "Connection[catalog.Row]", version: str, strength: Literal["share", "update"]) -> bool:
@@ -337,46 +295,71 @@ def verify(path_or_version: str) -> dict[str, int]:
         raise ReleaseError(str(error)) from None
 
 
-def write_manifest(version: str) -> dict[str, Any]:
-    """Write what stands beside the shards, sweep what does not belong there, and the manifest last.
+def write_tables_and_card(version: str) -> None:
+    """Write what people and tools read beside the shards of a built and checked release: its tables, its data card.
 
-    A published release is left alone. Returns `version`, `parent`, `n_clips`, `duration_s`, `manifest_sha256`.
-    Raises ReleaseError if the release is not frozen, if a shard of it is not built, or if another publisher, on
-    another catalog, has just written a manifest of this version.
+    A published release is left alone. Raises ReleaseError if the release is not frozen, or a shard of it not built.
     """
     root = folder(version)
     with catalog.connect() as connection:
-        if not _lock(connection, version, "update"):
-            raise ReleaseError(f"release {version} is not frozen")
-        release = connection.execute("select * from catalog.release where version = %s", [version]).fetchone() or {}
-        if release["state"] == "published":
-            log.info("release %s is published already and stays as it is", version)
-            return {**_figures(read_manifest(version)), "manifest_sha256": release["manifest_sha256"]}
-        planned = catalog.rows(connection, "select_release_shards", version=version)
-        built = catalog.rows(connection, "select_built_shards", version=version)
-        if len(planned) != len(built):
-            raise ReleaseError(f"release {version}: {len(planned) - len(built)} of {len(planned)} shards are not built")
-        content = _write_beside(version, root, {f"{root}/{shard['path']}" for shard in built})
-        _put_manifest(version, content)
-    figures = _figures(json.loads(content))
-    return {**figures, "manifest_sha256": hashlib.sha256(content).hexdigest()}
+        if _hold_built(connection, version)["state"] == "published":
+            return
+        # Others are to see the fields that it takes.
+        with catalog.connect() as taking:
+            sample_rows.take(taking, version)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            tabled = beside.submit(tables.write, version, root)
+            written = card.write(version, root, manifest.compose(version), tabled.result)
+            written += tabled.result()
+        connection.execute("update catalog.release set files = %s where version = %s", [sorted(written), version])
 
 
-def _write_beside(version: str, root: str, shard_paths: set[str]) -> bytes:
-    """Write all but shards and manifest, and sweep the release's folder; the manifest."""
+def write_manifest(version: str) -> dict[str, Any]:
+    """Write indexes and sums, sweep what does not belong beside the shards, and the manifest last.
+
+    A published release is left alone. Returns `version`, `parent`, `n_clips`, `duration_s`, `manifest_sha256`.
+    Raises ReleaseError if the release is not frozen, if a shard of it is not built or its card not written, or if
+    another publisher, on another catalog, has just written a manifest of this version.
+    """
     with catalog.connect() as connection:
-        sample_rows.take(connection, version)
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        tabled = beside.submit(tables.write, version, root)
-        described = manifest.compose(version)
-        written = card.write(version, root, described, tabled.result)
-        written += tabled.result()
-    written += manifest.write_indexes(root, described)
-    written += store.paths_below(f"{root}/checks")
-    described["files"] = [manifest.file_entry(path, root) for path in sorted(written)]
+        release = _hold_built(connection, version)
+        if release["state"] == "published":
+            return {**_figures(read_manifest(version)), "manifest_sha256": release["manifest_sha256"]}
+        if release["files"] is None:
+            raise ReleaseError(f"release {version}: tables and card are not written")
+        content = _describe(version, release["files"])
+        _put_manifest(version, content)
+    return {**_figures(json.loads(content)), "manifest_sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _hold_built(connection: "Connection[catalog.Row]", version: str) -> catalog.Row:
+    """Hold a frozen release alone until the transaction ends; its row.
+
+    Raises ReleaseError if it is not frozen, or if it is not published and a shard of it is not built.
+    """
+    if not _lock(connection, version, "update"):
+        raise ReleaseError(f"release {version} is not frozen")
+    release = connection.execute("select * from catalog.release where version = %s", [version]).fetchone() or {}
+    if release["state"] == "published":
+        log.info("release %s is published already and stays as it is", version)
+        return release
+    planned = catalog.rows(connection, "select_release_shards", version=version)
+    built = catalog.rows(connection, "select_built_shards", version=version)
+    if len(planned) != len(built):
+        raise ReleaseError(f"release {version}: {len(planned) - len(built)} of {len(planned)} shards are not built")
+    return release
+
+
+def _describe(version: str, written: list[str]) -> bytes:
+    """Write indexes and sums beside the files that are `written`, and sweep the release's folder; the manifest."""
+    root = folder(version)
+    described = manifest.compose(version)
+    shard_paths = {f"{root}/{shard['path']}" for split in described["splits"].values() for shard in split["shards"]}
+    listed = {*written, *manifest.write_indexes(root, described), *store.paths_below(f"{root}/checks")}
+    described["files"] = [manifest.file_entry(path, root) for path in sorted(listed)]
     sums = manifest.write_sums(root, described)
     described["files"].append(manifest.file_entry(sums, root))
-    for stray in set(store.paths_below(root)) - shard_paths - {*written, sums, f"{root}/manifest.json"}:
+    for stray in set(store.paths_below(root)) - shard_paths - listed - {sums, f"{root}/manifest.json"}:
         log.warning("%s: left by an earlier try, removed", stray)
         store.delete(stray)
     return json.dumps(described, indent=1).encode()
@@ -416,7 +399,7 @@ def promote(version: str) -> dict[str, Any]:
 
 
 def build(version: str | None = None, *, is_compact: bool = False, is_drift_allowed: bool = False) -> dict[str, Any]:
-    """All steps in one go: freeze, check and meanwhile build, verify, manifest, promote. Returns freeze()'s figures.
+    """All steps in one go, some side by side as in the DAG. Returns freeze()'s figures.
 
     With `is_drift_allowed` it may lie further from the last release than the checks accept.
     Raises checks.CheckFailed, shards.Damaged, ReleaseError; `latest.json` then stays as it was.
@@ -429,7 +412,9 @@ def build(version: str | None = None, *, is_compact: bool = False, is_drift_allo
             for batch in plan_shards(frozen["version"]):
                 build_shards(frozen["version"], batch)
             checked.result()
-        verify_built(frozen["version"])
+            described = beside.submit(write_tables_and_card, frozen["version"])
+            verify_built(frozen["version"])
+            described.result()
         write_manifest(frozen["version"])
         promote(frozen["version"])
     return frozen

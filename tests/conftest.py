@@ -347,6 +347,7 @@ def publish_unchecked(version: str) -> dict[str, Any]:
     for batch in release.plan_shards(version):
         release.build_shards(version, batch)
     no_checks(version)
+    release.write_tables_and_card(version)
     release.write_manifest(version)
     release.promote(version)
     return release.read_manifest(version)

@@ -350,10 +350,29 @@ def test_a_publisher_that_froze_anew_shuts_out_the_one_before(clip_ids: list[str
         release.build_shards(V1, batch)
     merge([annotation(clip_ids[0], "rater-0", arousal=9)])
     release.freeze(V1)  # the second publisher
-    with pytest.raises(release.ReleaseError, match="3 of 3 shards are not built"):
-        release.write_manifest(V1)
+    for write in (release.write_tables_and_card, release.write_manifest):
+        with pytest.raises(release.ReleaseError, match="3 of 3 shards are not built"):
+            write(V1)
     release.build(V1)
     assert release.verify(V1)["samples"] == 7
+
+
+def test_tables_of_what_was_frozen_before_get_no_manifest(clip_ids: list[str]) -> None:
+    def freeze_and_build() -> None:
+        release.freeze(V1)
+        for batch in release.plan_shards(V1):
+            release.build_shards(V1, batch)
+
+    freeze_and_build()
+    with pytest.raises(release.ReleaseError, match="tables and card are not written"):
+        release.write_manifest(V1)
+    checks.check_release(V1)
+    release.write_tables_and_card(V1)
+    merge([annotation(clip_ids[0], "rater-0", arousal=9)])
+    freeze_and_build()  # the second publisher
+    with pytest.raises(release.ReleaseError, match="tables and card are not written"):
+        release.write_manifest(V1)
+    assert not store.exists(f"releases/{V1}/manifest.json")
 
 
 def test_of_two_manifests_of_one_version_the_first_stays(clip_ids: list[str]) -> None:
@@ -361,6 +380,7 @@ def test_of_two_manifests_of_one_version_the_first_stays(clip_ids: list[str]) ->
     for batch in release.plan_shards(V1):
         release.build_shards(V1, batch)
     checks.check_release(V1)
+    release.write_tables_and_card(V1)
     store.write_bytes(f"releases/{V1}/manifest.json", b"of another catalog")
     with pytest.raises(release.ReleaseError, match="another publisher wrote release"):
         release.write_manifest(V1)

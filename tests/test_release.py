@@ -130,6 +130,7 @@ def test_what_comes_after_the_freeze_does_not_leak_in(clip_ids: list[str], quick
     checks.check_release(V1)
     for batch in release.plan_shards(V1):
         release.build_shards(V1, batch)
+    release.write_tables_and_card(V1)
     release.write_manifest(V1)
     assert {row["arousal_mean"] for row in parquet(V1, "clips.parquet")} == {5.0}
     assert {vote["arousal"] for vote in parquet(V1, "votes.parquet")} == {5}
@@ -211,14 +212,16 @@ def test_a_step_run_again_on_a_published_version_changes_nothing(clip_ids: list[
         checks.check_release(V1)
     for batch in release.plan_shards(V2):
         release.build_shards(V2, batch)
+    release.write_tables_and_card(V2)
     figures = release.write_manifest(V2)
     assert figures == release.promote(V2)
     assert files() == before
 
 
 def test_a_version_that_is_not_frozen_gets_no_manifest(pipeline: settings.Settings) -> None:
-    with pytest.raises(release.ReleaseError, match=f"release {V1} is not frozen"):
-        release.write_manifest(V1)
+    for write in (release.write_tables_and_card, release.write_manifest):
+        with pytest.raises(release.ReleaseError, match=f"release {V1} is not frozen"):
+            write(V1)
     assert files() == {}
 
 
@@ -360,6 +363,41 @@ def test_what_was_removed_long_ago_stays_listed(clip_ids: list[str], quick: None
     expected = {"clip_id": clip_ids[0], "last_version": "2026.01.02.10", "reason": "gone for good"}
     assert json.loads(removed) == expected
     assert json.loads(store.read_bytes("releases/2026.01.04/changes.json"))["removed"] == []
+
+
+def removals() -> list[dict[str, Any]]:
+    return sql("select * from catalog.release_removal order by version, clip_id")
+
+
+def test_what_a_release_of_an_older_version_had_is_listed_when_it_is_gone(clip_ids: list[str], quick: None) -> None:
+    sql("update catalog.clip set state = 'gone', reason = 'late' where clip_id = %s", clip_ids[0])
+    release.build("2026.01.01")
+    sql("update catalog.clip set state = 'gone', reason = 'gone' where clip_id = %s", clip_ids[1])
+    release.build("2026.01.05")
+    sql("update catalog.clip set state = 'ready', reason = null where clip_id = %s", clip_ids[0])
+    release.build("2026.01.03")
+    sql("update catalog.clip set state = 'gone', reason = 'late' where clip_id = %s", clip_ids[0])
+    sql("update catalog.clip set state = 'gone', reason = 'gone' where clip_id = %s", clip_ids[2])
+    release.build("2026.01.06")
+    removed = [json.loads(line) for line in store.read_bytes("releases/2026.01.06/removed.jsonl").splitlines()]
+    assert {(row["clip_id"], row["last_version"]) for row in removed} == {
+        (clip_ids[0], "2026.01.03"),
+        (clip_ids[1], "2026.01.01"),
+        (clip_ids[2], "2026.01.05"),
+    }
+
+
+def test_removals_of_releases_from_before_they_were_noted(clip_ids: list[str], quick: None) -> None:
+    for day, clip_id in enumerate(clip_ids[:3], 1):
+        release.build(f"2026.01.{day:02}")
+        sql("update catalog.clip set state = 'gone', reason = 'gone' where clip_id = %s", clip_id)
+    release.build("2026.01.10")
+    noted = removals()
+    assert len(noted) == 0 + 1 + 2 + 3
+    sql("drop table catalog.release_removal")
+    sql("delete from catalog.migration where name = '0020_removed_clips'")
+    assert catalog.migrate() == ["0020_removed_clips"]
+    assert removals() == noted
 
 
 def split_of(speaker_group: str) -> str:

@@ -15,7 +15,7 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from include import catalog, labels, release, sample_rows, settings, store, tables
+from include import catalog, frozen_rows, labels, release, sample_rows, settings, store, tables
 from tests.conftest import agreed, annotation, merge, ready_clip, sql
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -159,7 +159,7 @@ def test_in_a_database_that_was_restored_no_stamp_is_believed(
         connection.execute(f"create database {other} template {name}")  # names made by tests
     settings.configure(**{**settings.current().model_dump(), "catalog_url": url.replace(name, other)})
     with catalog.connect() as connection:
-        form = release._sample_form(connection)
+        form = frozen_rows.sample_form(connection)
     assert {row["form"] for row in stamps().values()}.isdisjoint({form})
     before = {clip_id: row["form"] for clip_id, row in stamps().items()}
     assert release.freeze(V2)["is_changed"] is False
