@@ -67,10 +67,10 @@ def latest_version() -> str | None:
     return str(json.loads(store.read_bytes(LATEST))["version"])
 
 
-def published_versions() -> list[str]:
-    """Versions with a manifest in the store, oldest first."""
-    found = [path.split("/")[1] for path in store.paths_below("releases") if path.endswith("/manifest.json")]
-    return sorted((v for v in found if VERSION.fullmatch(v)), key=_order)
+def published_versions() -> Iterator[str]:
+    """Versions with a manifest in the store, newest first: a year of nights has far more files than one may list."""
+    named = [name for name in store.folders_in("releases") if VERSION.fullmatch(name)]
+    return (v for v in sorted(named, key=_order, reverse=True) if store.exists(f"{folder(v)}/manifest.json"))
 
 
 def _order(version: str) -> tuple[int, ...]:
@@ -83,12 +83,13 @@ def next_version() -> str:
     A release that was built and not promoted, because its run was killed, does not count: it is finished. Should the
     clock stand before the newest release's day, that day counts on: a newer release never gets an older version.
     """
-    finished = [_order(v) for v in published_versions() if not _is_unfinished(v)]
     now = datetime.now(UTC)
-    day = max([(now.year, now.month, now.day), *(parts[:3] for parts in finished)])
-    numbers = [parts[3] if len(parts) > 3 else 0 for parts in finished if parts[:3] == day]
-    name = f"{day[0]:04}.{day[1]:02}.{day[2]:02}"
-    return f"{name}.{max(numbers) + 1}" if numbers else name
+    today = (now.year, now.month, now.day)
+    newest = next((_order(v) for v in published_versions() if not _is_unfinished(v)), ())
+    if newest[:3] < today:
+        return "{:04}.{:02}.{:02}".format(*today)
+    number = newest[3] if len(newest) > 3 else 0
+    return "{:04}.{:02}.{:02}.{}".format(*newest[:3], number + 1)
 
 
 def freeze(version: str | None = None, *, is_compact: bool = False) -> dict[str, Any]:

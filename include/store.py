@@ -97,6 +97,15 @@ def paths_below(folder: str) -> list[str]:
     )
 
 
+def folders_in(folder: str) -> list[str]:
+    """Names of the folders that lie directly in `folder`, sorted; what lies in them is not listed."""
+    file_system, full = _resolve(folder)
+    if not file_system.exists(full):
+        return []
+    found = file_system.ls(full, detail=True)
+    return sorted(PurePosixPath(entry["name"]).name for entry in found if entry["type"] == "directory")
+
+
 @contextmanager
 def open_atomic(path: str) -> Iterator[IO[bytes]]:
     """A stream whose bytes appear at `path`, whole, when the block ends without an exception."""

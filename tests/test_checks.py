@@ -389,4 +389,4 @@ def test_a_release_that_lost_all_clips_is_stopped(pipeline: settings.Settings) -
     with pytest.raises(checks.CheckFailed, match="expect_table_row_count_to_be_between"):
         release.build("2026.01.02")
     assert release.latest_version() == VERSION
-    assert release.published_versions() == [VERSION]
+    assert list(release.published_versions()) == [VERSION]

@@ -113,12 +113,12 @@ def test_the_second_night_adds_changes_and_removes_clips_once_a_bad_row_is_mende
 
 
 def test_a_second_time_doubles_nothing(airflow: demo.Airflow, site: str) -> None:
-    before, versions = funnel.read(), release.published_versions()
+    before, versions = funnel.read(), list(release.published_versions())
     demo.fill_inbox()
     demo.run_dags(airflow, site)
     demo.run_second_night(airflow)
     assert funnel.read() == before
-    assert release.published_versions() == versions
+    assert list(release.published_versions()) == versions
 
 
 def ask(airflow: demo.Airflow) -> tuple[str, str]:
@@ -152,7 +152,7 @@ def answer(airflow: demo.Airflow, run_id: str, path: str, option: str) -> None:
 
 def test_a_release_waits_for_approval_unseen_and_is_rejected_then_approved(airflow: demo.Airflow) -> None:
     sql("update catalog.source set title = 'Renamed' where url like '%%zug.mp3'")
-    versions, latest = release.published_versions(), store.read_bytes(release.LATEST)
+    versions, latest = list(release.published_versions()), store.read_bytes(release.LATEST)
     run_id, path = ask(airflow)
     question = airflow.call("GET", path)
     assert question["options"] == ["Approve", "Reject"]
@@ -163,12 +163,12 @@ def test_a_release_waits_for_approval_unseen_and_is_rejected_then_approved(airfl
     assert airflow.wait_for("publish_release", run_id) == "success"
     states = {task["task_id"]: task["state"] for task in airflow.tasks("publish_release", run_id)}
     assert (states["verify_built"], states["promote"]) == ("skipped", "skipped")
-    assert (release.published_versions(), store.read_bytes(release.LATEST)) == (versions, latest)
+    assert (list(release.published_versions()), store.read_bytes(release.LATEST)) == (versions, latest)
 
     run_id, path = ask(airflow)
     answer(airflow, run_id, path, "Approve")
     assert airflow.wait_for("publish_release", run_id) == "success"
-    assert len(release.published_versions()) == len(versions) + 1
+    assert len(list(release.published_versions())) == len(versions) + 1
     assert store.read_bytes(release.LATEST) != latest
 
 

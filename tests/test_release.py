@@ -169,7 +169,7 @@ def test_what_was_begun_and_given_up_is_swept_by_the_next_version(clip_ids: list
         release.build_shards(V2, batch)
     store.write_bytes("releases/claims/2026.01.01.1", b"of another catalog")
     store.write_bytes("releases/2026.01.01.1/train/000000.tar", b"of another catalog")
-    assert release.published_versions() == [V1]
+    assert list(release.published_versions()) == [V1]
     release.build(V3)
     assert {path.split("/")[1] for path in files()} == {V1, V3, "2026.01.01.1", "claims", "latest.json"}
     assert files("releases/claims") == {"releases/claims/2026.01.01.1": b"of another catalog"}
@@ -181,7 +181,7 @@ def test_nothing_can_not_be_released(clip_ids: list[str], has_plain_card: None) 
     sql("update catalog.clip set state = 'gone', reason = 'gone'")
     with pytest.raises(checks.CheckFailed, match="row_count"):
         release.build(V2)
-    assert release.published_versions() == [V1]
+    assert list(release.published_versions()) == [V1]
 
 
 def test_an_unchanged_catalog_gives_no_new_release(clip_ids: list[str], quick: None) -> None:
@@ -442,7 +442,7 @@ def test_versions_of_a_day_are_numbered(clip_ids: list[str], quick: None) -> Non
     for number in (2, 10):
         store.write_bytes(f"releases/{today}.{number}/manifest.json", b"{}")
     assert release.next_version() == f"{today}.11"
-    assert release.published_versions() == [today, f"{today}.2", f"{today}.10"]
+    assert list(release.published_versions()) == [f"{today}.10", f"{today}.2", today]
 
 
 def test_an_earlier_version_is_promoted_back(clip_ids: list[str], quick: None) -> None:

@@ -178,6 +178,13 @@ def test_paths_below_a_folder_are_its_own_and_sorted(root: str) -> None:
     assert store.paths_below("") == ["inbo", "inbox/a.jsonl", "inbox/a/c.csv", "inbox/b.jsonl", "inbox2/d"]
 
 
+def test_folders_in_a_folder_are_named_and_not_what_lies_deeper(root: str) -> None:
+    for path in ("releases/b/c/d", "releases/a/x", "releases/latest.json", "other/e/f"):
+        store.write_bytes(path, b"")
+    assert store.folders_in("releases") == ["a", "b"]
+    assert store.folders_in("nothing") == []
+
+
 def test_an_object_moves_and_goes(root: str) -> None:
     store.write_bytes("inbox/annotations/a.csv", b"rows")
     store.move("inbox/annotations/a.csv", "inbox/merged/1/a.csv")
