@@ -8,7 +8,8 @@ measurement: `nominal` answers are alike or not; `ordinal` ones are as far apart
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from include import catalog
@@ -40,17 +41,10 @@ def by_field() -> dict[str, dict[str, Any]]:
     """
     found = {}
     with catalog.connect() as connection:
-        for name, level in LEVELS.items():
+        for name in LEVELS:
             statement = f"select_{name}_ratings" if name == "emotions" else "select_ratings"
             parameters = {} if name == "emotions" else {"field": name}
-            ratings = [(r["clip_id"], r["annotator_id"], _value(name, r["rating"]))
-                       for r in catalog.rows(connection, statement, **parameters)]  # fmt: skip
-            found[name] = {
-                "alpha": alpha(ratings, level),
-                "level": level,
-                "n_clips": len({clip_id for clip_id, _, _ in ratings}),
-                "n_ratings": len(ratings),
-            }
+            found[name] = _measured(name, [row["ratings"] for row in catalog.rows(connection, statement, **parameters)])
     return found
 
 
@@ -59,28 +53,30 @@ def keep(connection: "Connection[catalog.Row]", version: str) -> None:
 
     Over all its clips, or over MAX_SAMPLE of them that stay the same from release to release.
     """
-    ratings: dict[str, list[tuple[str, str, Any]]] = {name: [] for name in LEVELS}
-    for row in catalog.rows(connection, "select_agreement_sample", version=version, max_clips=MAX_SAMPLE):
-        ratings[row["field"]].append((row["clip_id"], row["annotator_id"], _value(row["field"], row["rating"])))
+    clips = catalog.rows(connection, "select_agreement_sample", version=version, max_clips=MAX_SAMPLE)
+    measured = {name: _measured(name, [clip[name] or [] for clip in clips]) for name in LEVELS}
     connection.execute("delete from catalog.release_agreement where version = %s", [version])
-    records = []
-    for name, level in LEVELS.items():
-        n_of_clip = Counter(clip_id for clip_id, _, _ in ratings[name])
-        paired = [rating for rating in ratings[name] if n_of_clip[rating[0]] >= 2]
-        n_clips = len({clip_id for clip_id, _, _ in paired})
-        records.append((version, name, level, alpha(paired, level), n_clips, len(paired)))
-    columns = ("version", "field", "level", "alpha", "n_clips", "n_ratings")
-    catalog.copy_in(connection, "catalog.release_agreement", columns, records)
+    columns = ("level", "alpha", "n_clips", "n_ratings")
+    records = [(version, name, *(found[column] for column in columns)) for name, found in measured.items()]
+    catalog.copy_in(connection, "catalog.release_agreement", ("version", "field", *columns), records)
 
 
-def alpha(ratings: list[tuple[str, str, Any]], level: str) -> float | None:
-    """Krippendorff's alpha of (item, rater, value); None if nothing can be compared or nothing differs.
+def _measured(name: str, ratings: list[list[Any]]) -> dict[str, Any]:
+    """What is told of a field, from its ratings of each clip as the catalog gives them."""
+    level = LEVELS[name]
+    compared = [[_value(name, rating) for rating in of_clip] for of_clip in ratings if len(of_clip) >= 2]
+    n_ratings = sum(map(len, compared))
+    return {"alpha": alpha(compared, level), "level": level, "n_clips": len(compared), "n_ratings": n_ratings}
+
+
+def alpha(ratings: Iterable[Sequence[Any]], level: str) -> float | None:
+    """Krippendorff's alpha of the ratings of each item; None if nothing can be compared or nothing differs.
 
     Values are numbers for `ordinal` (ranks) and `interval`; for `nominal` whatever can be compared, sets by MASI.
     """
-    n_of_item = Counter(item for item, _, _ in ratings)
-    paired = [rating for rating in ratings if n_of_item[rating[0]] >= 2]
-    if len({value for _, _, value in paired}) < 2:
+    paired = [values for values in ratings if len(values) >= 2]
+    labels = [value for values in paired for value in values]
+    if len(set(labels)) < 2:
         return None
     import pandas as pd
     from crowdkit.metrics.data import alpha_krippendorff
@@ -88,12 +84,13 @@ def alpha(ratings: list[tuple[str, str, Any]], level: str) -> float | None:
     # An object column keeps sets as they are; a table of records would spread them.
     answers = pd.DataFrame(
         {
-            "task": [item for item, _, _ in paired],
-            "worker": [rater for _, rater, _ in paired],
-            "label": pd.Series([value for _, _, value in paired], dtype=object),
+            "task": [item for item, values in enumerate(paired) for _ in values],
+            "worker": [rater for values in paired for rater, _ in enumerate(values)],
+            "label": pd.Series(labels, dtype=object),
         }
     )
-    return float(alpha_krippendorff(answers, distance_of(level, [value for _, _, value in paired])))
+    # It asks for the same few distances for each item.
+    return float(alpha_krippendorff(answers, cache(distance_of(level, labels))))
 
 
 def distance_of(level: str, values: Iterable[Any]) -> Distance:

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 # Of what a site brings along, 4 MB of pictures for beginners and a font are not a release's business.
 KEPT = (".html", ".css", ".ico")
 TEMPLATES = Path(__file__).parent / "templates"
-SITE = {
-    "class_name": "SiteBuilder",
-    "show_how_to_buttons": False,
-    "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-}
+SITE = {"class_name": "SiteBuilder", "show_how_to_buttons": False}
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # The moment of rendering, so that a browser asks for the logo anew.
 _MOMENT = re.compile(r"(?<=\.png)\?d=[0-9TZ.]+")
@@ -60,7 +56,7 @@ def build(
                 batch_identifier="catalog",
             )
             context.validation_results_store.set(key, report)
-        context.build_data_docs()
+        context.build_data_docs(build_index=False)  # ours takes its place
         pages = {
             path.relative_to(folder).as_posix(): _settled(path)
             for path in sorted(Path(folder).rglob("*"))

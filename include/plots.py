@@ -29,6 +29,7 @@ STYLE = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "font.size": 10,
+    "text.parse_math": False,  # a name may hold what matplotlib takes for mathematics
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": GREY,

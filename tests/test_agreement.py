@@ -14,12 +14,7 @@ OBSERVERS = [
     [None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None],
     [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None],
 ]
-RATINGS = [
-    (f"unit-{unit}", f"observer-{observer}", value)
-    for observer, values in enumerate(OBSERVERS)
-    for unit, value in enumerate(values)
-    if value is not None
-]
+RATINGS = [[value for value in unit if value is not None] for unit in zip(*OBSERVERS, strict=True)]
 
 
 @pytest.mark.parametrize(("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)])
@@ -30,14 +25,9 @@ def test_alpha_is_the_published_one(level: str, alpha: float) -> None:
 GAPS = ("*****34121133*3", "1*213343*******", "**21344*21133*4")
 
 
-def ratings_of(*observers: str) -> list[tuple[str, str, int]]:
+def ratings_of(*observers: str) -> list[list[int]]:
     """One line of digits an observer, a column a unit; a star is no rating."""
-    return [
-        (f"unit-{unit}", f"observer-{n}", int(value))
-        for n, values in enumerate(observers)
-        for unit, value in enumerate(values)
-        if value != "*"
-    ]
+    return [[int(value) for value in unit if value != "*"] for unit in zip(*observers, strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -57,8 +47,8 @@ def test_alpha_is_the_published_one_for_other_shapes(observers: tuple[str, ...],
 
 def test_there_is_no_alpha_without_pairs_or_without_difference() -> None:
     assert agreement.alpha([], "nominal") is None
-    assert agreement.alpha([("a", "x", 1), ("b", "x", 2)], "nominal") is None
-    assert agreement.alpha([("a", "x", 1), ("a", "y", 1)], "interval") is None
+    assert agreement.alpha([[1], [2], []], "nominal") is None
+    assert agreement.alpha([[1, 1], [2]], "interval") is None
 
 
 def test_sets_differ_by_masi() -> None:

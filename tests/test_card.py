@@ -215,6 +215,10 @@ def test_a_nearer_look_at_what_plots_count() -> None:
     )
 
 
+def test_a_name_in_a_plot_is_no_mathematics() -> None:
+    assert b"<svg" in plots.languages([{"name": "a$b^$", "duration_s": 9.0}])
+
+
 def test_agreement_and_drift_come_from_the_checks(crowd: settings.Settings) -> None:
     release.build(VERSION)
     _, body = readme()

@@ -1,5 +1,5 @@
--- Every rating of each field in a sample of a release's clips, as of the freeze: the same clips from release to
--- release as long as they are in it. An answer that was left blank is no rating.
+-- Every rating of each field for each clip in a sample of a release's clips, as of the freeze: the same clips from
+-- release to release as long as they are in it. An answer that was left blank is no rating; null: nobody gave one.
 with
 sampled as (
     select clip_id
@@ -13,7 +13,9 @@ sampled as (
 ),
 
 vote as (
-    select annotation.*
+    select
+        annotation.*,
+        chosen.families
     from sampled
     inner join catalog.release on release.version = %(version)s
     inner join lateral (
@@ -23,31 +25,23 @@ vote as (
         order by a.annotator_id asc, a.submitted_at desc, a.annotation_id desc
     ) as annotation on true
     inner join catalog.annotator on annotation.annotator_id = annotator.annotator_id
+    cross join lateral (
+        select to_jsonb(array_agg(distinct vocabulary.family)) as families
+        from catalog.vocabulary
+        where vocabulary.version = annotation.vocabulary_version and vocabulary.word = any(annotation.emotions)
+    ) as chosen
     where not annotation.is_retracted and annotator.state <> 'blocked'
 )
 
 select
-    vote.clip_id,
-    vote.annotator_id,
-    said.field,
-    said.rating
+    array_agg(arousal order by annotator_id collate "C") filter (where arousal is not null) as arousal,
+    array_agg(valence order by annotator_id collate "C") filter (where valence is not null) as valence,
+    array_agg(age_group order by annotator_id collate "C") filter (where age_group is not null) as age_group,
+    array_agg(gender order by annotator_id collate "C") filter (where gender is not null) as gender,
+    array_agg(accent order by annotator_id collate "C") filter (where accent is not null) as accent,
+    array_agg(audio_quality order by annotator_id collate "C")
+    filter (where audio_quality is not null) as audio_quality,
+    jsonb_agg(families order by annotator_id collate "C") filter (where families is not null) as emotions
 from vote
-cross join lateral (
-    values
-    ('arousal', to_jsonb(vote.arousal)),
-    ('valence', to_jsonb(vote.valence)),
-    ('age_group', to_jsonb(vote.age_group)),
-    ('gender', to_jsonb(vote.gender)),
-    ('accent', to_jsonb(vote.accent)),
-    ('audio_quality', to_jsonb(vote.audio_quality)),
-    (
-        'emotions',
-        (
-            select to_jsonb(array_agg(distinct vocabulary.family))
-            from catalog.vocabulary
-            where vocabulary.version = vote.vocabulary_version and vocabulary.word = any(vote.emotions)
-        )
-    )
-) as said (field, rating)
-where said.rating is not null
-order by vote.clip_id collate "C", vote.annotator_id collate "C"
+group by clip_id
+order by clip_id collate "C"

@@ -1,14 +1,10 @@
--- The families that each rater who counts chose, for clips that two or more of them chose any for.
-select
-    clip_id,
-    annotator_id,
-    rating
+-- The families that each rater who counts chose, for each clip that two or more of them chose any for.
+select jsonb_agg(families order by annotator_id collate "C") as ratings
 from (
     select
         said.clip_id,
         said.annotator_id,
-        array_agg(distinct vocabulary.family) as rating,
-        count(*) over (partition by said.clip_id) as n_raters
+        to_jsonb(array_agg(distinct vocabulary.family)) as families
     from (
         select
             current_annotation.clip_id,
@@ -23,5 +19,6 @@ from (
         on said.vocabulary_version = vocabulary.version and said.word = vocabulary.word
     group by said.clip_id, said.annotator_id
 ) as rated
-where n_raters >= 2
-order by clip_id collate "C", annotator_id collate "C"
+group by clip_id
+having count(*) >= 2
+order by clip_id collate "C"

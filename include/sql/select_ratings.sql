@@ -1,14 +1,10 @@
--- One field as the raters who count gave it, for clips that two or more of them gave it for.
-select
-    clip_id,
-    annotator_id,
-    rating
+-- One field as the raters who count gave it, for each clip that two or more of them gave it for.
+select array_agg(rating order by annotator_id collate "C") as ratings
 from (
     select
         current_annotation.clip_id,
         current_annotation.annotator_id,
-        said.rating,
-        count(*) over (partition by current_annotation.clip_id) as n_raters
+        said.rating
     from catalog.current_annotation
     inner join catalog.annotator using (annotator_id)
     cross join lateral (
@@ -27,5 +23,6 @@ from (
         and annotator.state <> 'blocked'
         and said.rating is not null
 ) as rated
-where n_raters >= 2
-order by clip_id collate "C", annotator_id collate "C"
+group by clip_id
+having count(*) >= 2
+order by clip_id collate "C"
