@@ -40,27 +40,28 @@ def keep(connection: "Connection[catalog.Row]", table: str) -> None:
 def read_all(connection: "Connection[catalog.Row]", use: Callable[[list[dict[str, Any]]], Made]) -> Made:
     """What `use` makes of every annotation that is in the catalog for good, in parts for columns.join().
 
-    What this transaction adds is not among them. While `use` is at what the blocks hold, the rows are counted, and if
-    these are not all, it is called again with all: it must not mind. Then the rows are read, and kept in new blocks by
-    this transaction, which needs the lock that merges wait for; so it is where blocks are many and small.
+    What this transaction adds is not among them. While the blocks are read and used, the rows are counted, and if the
+    blocks don't hold all, `use` is called again with all: it must not mind. Then the rows are read, and kept in new
+    blocks by this transaction, which needs the lock that merges wait for; so it is where blocks are many and small.
     """
-    columns.keep_freed_memory()
-    with _readers(connection) as readers:
-        parts = _read_blocks(readers)
-    if not parts:
-        return use(_renew(connection))
-    n_kept = sum(len(part["hash"]) for part in parts)
+    snapshot = _snapshot(connection)
     with ThreadPoolExecutor(1) as pool:
-        n_rows = pool.submit(_count_rows)
+        # First of all: while Arrow is imported and the first blocks are awaited, a core is idle.
+        n_rows = pool.submit(_count_rows, snapshot)
+        columns.keep_freed_memory()
+        with _readers(snapshot) as readers:
+            parts = _read_blocks(readers)
+        if not parts:
+            return use(_renew(connection))
+        n_kept = sum(len(part["hash"]) for part in parts)
         made = use(parts)
         return made if n_rows.result() == n_kept else use(_renew(connection))
 
 
-def _count_rows() -> int:
-    with catalog.connect() as connection:
-        connection.execute(PATIENCE)
-        connection.execute("set local max_parallel_workers_per_gather = 0")  # `use` is at work beside it
-        found = connection.execute("select count(*) as n_rows from catalog.annotation").fetchone()
+def _count_rows(snapshot: str) -> int:
+    with _reader(snapshot) as reader:
+        reader.execute("set local max_parallel_workers_per_gather = 0")  # there is work beside it
+        found = reader.execute("select count(*) as n_rows from catalog.annotation").fetchone()
     assert found is not None  # an aggregate has one row
     return int(found["n_rows"])
 
@@ -68,7 +69,7 @@ def _count_rows() -> int:
 def _renew(connection: "Connection[catalog.Row]") -> list[dict[str, Any]]:
     """Every annotation from the rows, kept in new blocks."""
     log.info("annotations are read by the row: not all are kept by column, or in small blocks")
-    with _readers(connection) as readers:
+    with _readers(_snapshot(connection)) as readers:
         parts = _read_rows(readers)
     connection.execute("delete from catalog.annotation_block")
     for part in parts:
@@ -76,13 +77,18 @@ def _renew(connection: "Connection[catalog.Row]") -> list[dict[str, Any]]:
     return parts
 
 
-@contextmanager
-def _readers(connection: "Connection[catalog.Row]") -> "Iterator[list[Connection[catalog.Row]]]":
-    """Connections that see what another one saw."""
+def _snapshot(connection: "Connection[catalog.Row]") -> str:
+    """What a connection sees, for others to see the same until its transaction ends."""
     shared = connection.execute("select pg_export_snapshot() as snapshot").fetchone()
     assert shared is not None  # a function of one row
+    return str(shared["snapshot"])
+
+
+@contextmanager
+def _readers(snapshot: str) -> "Iterator[list[Connection[catalog.Row]]]":
+    """Connections that see what another one saw."""
     with ExitStack() as stack:
-        yield [stack.enter_context(_reader(shared["snapshot"])) for _ in range(columns.READERS)]
+        yield [stack.enter_context(_reader(snapshot)) for _ in range(columns.READERS)]
 
 
 @contextmanager

@@ -4,6 +4,8 @@ Dawid & Skene 1979, https://doi.org/10.2307/2346806. It is crowd-kit's in each s
 own takes minutes for what this does in a second, and seconds to be imported (docs/decisions/).
 """
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,8 +38,25 @@ def informedness(question: "Numbers", rater: "Numbers", is_yes: "Numbers", n_rat
     # What was answered to each question, of shape (questions, 2 x raters): sums over answers are products with it.
     parts = np.ones(len(said)), said, np.append(starts, len(said)).astype(np.int32)
     answers = sparse.csr_array(parts, shape=(len(starts), len(n_said)))
-    is_true = np.add.reduceat(is_yes.astype(float), starts) / n_of_question
-    rates, bound = _rates(is_true, answers, n_said)[0], -np.inf
+    steps = _steps(np.add.reduceat(is_yes.astype(float), starts) / n_of_question, answers, n_said)
+    step, bound = next(steps), -np.inf
+    # What comes after a step is at work while its bound, which takes as long, tells whether that is needed.
+    with ThreadPoolExecutor(1) as pool:
+        while step is not None:
+            following = pool.submit(next, steps, None)
+            rates, (before, bound) = step[1], (bound, _bound(*step, n_of_question) / len(question))
+            step = None if bound - before < TOLERANCE else following.result()
+    found: Numbers = np.where(n_answered > 0, rates[1::2, 1] - rates[1::2, 0], np.nan)
+    return found
+
+
+def _steps(
+    is_true: "Numbers", answers: "csr_array", n_said: "Numbers"
+) -> "Iterator[tuple[Numbers, Numbers, Numbers] | None]":
+    """How likely each answer is yes, and with that the rates and counts of _rates(), better with each step."""
+    import numpy as np
+
+    rates = _rates(is_true, answers, n_said)[0]
     for _ in range(ITERATIONS):
         prior = np.maximum([1 - is_true.mean(), is_true.mean()], FLOOR)
         with np.errstate(divide="ignore", invalid="ignore"):  # of what a rater never said
@@ -46,11 +65,7 @@ def informedness(question: "Numbers", rater: "Numbers", is_yes: "Numbers", n_rat
         with np.errstate(over="ignore"):  # odds beyond what a float holds are certain
             is_true = 1 / (1 + np.exp2(-odds))
         rates, counted = _rates(is_true, answers, n_said)
-        before, bound = bound, _bound(is_true, rates, counted, n_of_question) / len(question)
-        if bound - before < TOLERANCE:
-            break
-    found: Numbers = np.where(n_answered > 0, rates[1::2, 1] - rates[1::2, 0], np.nan)
-    return found
+        yield is_true, rates, counted
 
 
 def _rates(is_true: "Numbers", answers: "csr_array", n_said: "Numbers") -> "tuple[Numbers, Numbers]":
