@@ -45,7 +45,7 @@ def renew(connection: "Connection[catalog.Row]", clip_table: str) -> int:
     n_labels = 0
     # While the server is at a batch's votes or labels, those of the one before or after are counted.
     with ThreadPoolExecutor(1) as pool:
-        made: list[Future[bytes]] = []
+        made: list[Future[memoryview]] = []
         for row in batches:
             said = columns.read_clips(connection, "clip_to_label", [row["batch"]])
             if len(said):
@@ -96,7 +96,7 @@ def _held(connection: "Connection[catalog.Row]", *, is_all: bool) -> set[str]:
 
 def _labels_of(
     connection: "Connection[catalog.Row]", said: columns.Annotations, words: tally.Words, held: set[str]
-) -> Callable[[int], bytes]:
+) -> Callable[[int], memoryview]:
     """What makes the labels of the clips of annotations, CLIPS_AT_ONCE of them from a first one on, as COPY takes them.
 
     It does without the connection.
@@ -109,7 +109,7 @@ def _labels_of(
     n_clips, version, names = len(said.clip_ids), vocabulary.load()[0], _copied_columns()
     starts = np.append(0, np.cumsum(np.bincount(said.clip[said.current], minlength=n_clips)))
 
-    def label(first: int) -> bytes:
+    def label(first: int) -> memoryview:
         n = min(columns.CLIPS_AT_ONCE, n_clips - first)
         begin, end = starts[first], starts[first + n]
         rows = said.current[begin:end]
@@ -120,7 +120,7 @@ def _labels_of(
     return label
 
 
-def _copy_in(connection: "Connection[catalog.Row]", table: str, made: Iterable[bytes]) -> None:
+def _copy_in(connection: "Connection[catalog.Row]", table: str, made: Iterable[memoryview]) -> None:
     """Write labels to a table of the catalog."""
     from psycopg import sql
 
