@@ -75,7 +75,8 @@ def _field(column: "pa.Array") -> "list[Fixed | pa.BinaryArray]":
 def _number(column: "pa.Array", kind: str) -> "Fixed | pa.BinaryArray":
     import numpy as np
 
-    values = column.fill_null(False if kind == "?" else 0).to_numpy(zero_copy_only=False)
+    known = column.fill_null(False if kind == "?" else 0) if column.null_count else column
+    values = known.to_numpy(zero_copy_only=False)
     return _unless_null([(">i4", np.dtype(kind).itemsize), (kind, values)], column)
 
 
