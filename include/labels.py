@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +158,8 @@ def _judge_all(connection: "Connection[catalog.Row]", parts: list[dict[str, Any]
     """Renew every annotator's weight from all annotations, in parts; these joined."""
     said = columns.join(parts, signals.TEXTS)
     with ThreadPoolExecutor(1) as pool:
+        # Judging begins with sorts, for which the interpreter is free, and needs this a second later.
+        pool.submit(import_module, "scipy.sparse")
         # What only labels need is joined while annotators are judged, which takes one core.
         further = pool.submit(columns.join_texts, parts, [name for name in columns.TEXTS if name not in said.said])
         raters.renew_all(connection, said)
