@@ -400,7 +400,7 @@ def promote(version: str) -> dict[str, Any]:
 
 
 def build(version: str | None = None, *, is_compact: bool = False, is_drift_allowed: bool = False) -> dict[str, Any]:
-    """All steps in one go, some side by side as in the DAG. Returns freeze()'s figures.
+    """All steps in one go: freeze, check and meanwhile build, and so on. Returns freeze()'s figures.
 
     With `is_drift_allowed` it may lie further from the last release than the checks accept.
     Raises checks.CheckFailed, shards.Damaged, ReleaseError; `latest.json` then stays as it was.
@@ -413,9 +413,9 @@ def build(version: str | None = None, *, is_compact: bool = False, is_drift_allo
             for batch in plan_shards(frozen["version"]):
                 build_shards(frozen["version"], batch)
             checked.result()
-            described = beside.submit(write_tables_and_card, frozen["version"])
-            verify_built(frozen["version"])
-            described.result()
+        # Not side by side as in the DAG: in one process both wait for the same interpreter, and take as long.
+        verify_built(frozen["version"])
+        write_tables_and_card(frozen["version"])
         write_manifest(frozen["version"])
         promote(frozen["version"])
     return frozen
