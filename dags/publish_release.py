@@ -1,9 +1,8 @@
 """
 ### Publish a version of the data set
 
-Freezes the clips that are ready and labelled, checks them and meanwhile writes them as WebDataset shards, reads every
-shard back with `webdataset` and meanwhile writes tables and data card, then the manifest, and moves
-`releases/latest.json` last.
+Freezes the clips that are ready and labelled, checks them while it writes them as WebDataset shards, reads every shard
+back with `webdataset` while it writes tables and data card, then the manifest, and moves `releases/latest.json` last.
 
 **When it runs**: nightly at 02:00 UTC, and by hand.
 
@@ -16,9 +15,7 @@ of `build_shards` says so. Removals leave shards shorter: "Compact" packs all an
 
 **Approval**: with "Approve" ticked the run stops after the checks, as a required action: how many clips are new,
 changed and removed, and what the checks found. It waits for up to 20 hours and holds no worker; later runs wait too.
-Its shards may lie there by then, but readers see nothing of a release that waits. "Reject", or no answer, ends the run
-without one: what was frozen is taken anew by the next run, and what lies in its folder is swept when a release of that
-version is published.
+Readers see nothing of it. "Reject", or no answer, ends the run without a release; the next run sweeps what it left.
 
 **Safe to run again**: a release without `manifest.json` does not exist for any reader, and the next run of the same
 version begins anew. A published version is never written again.
@@ -36,7 +33,7 @@ To go back to an earlier version: `./oe release promote VERSION`.
 from datetime import timedelta
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import Param, TriggerRule, dag, task
+from airflow.sdk import Param, TriggerRule, cross_downstream, dag, task
 
 from include import approval, assets, checks, funnel, release
 from include.settings import DAG_DEFAULTS, POOL_TRANSCODE
@@ -116,8 +113,7 @@ def publish_release():
     summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(built)
     is_changed >> checked >> question >> asked
     is_changed >> planned >> built
-    [asked, built] >> verified
-    [asked, built] >> described
+    cross_downstream([asked, built], [verified, described])
     [verified, described] >> manifest >> promoted >> announced >> summary
 
 
