@@ -89,7 +89,7 @@ class AskForApproval(ApprovalOperator):
     },
 )
 def publish_release():
-    """Freeze, check and ask while shards are built, verify and describe, manifest, promote, announce, sum up."""
+    """Freeze, check and ask while shards are built, verify and write tables, manifest, promote, announce, sum up."""
     frozen = task(release.freeze)("{{ params.version }}", is_compact="{{ params.compact }}")
     version = frozen["version"]
     is_changed = task.short_circuit(ignore_downstream_trigger_rules=False)(release.has_changes)(frozen)
@@ -106,15 +106,15 @@ def publish_release():
     planned = task.skip_if(_is_dry_run)(task(release.plan_shards))(version, batch_size="{{ params.batch_size }}")
     built = task(release.build_shards, pool=POOL_TRANSCODE).partial(version=version).expand(planned=planned)
     verified = task(release.verify_built)(version)
-    described = task(release.write_tables_and_card)(version)
+    tabled = task(release.write_tables_and_card)(version)
     manifest = task(release.write_manifest)(version)
     promoted = task(release.promote)(version)
     announced = task(assets.announce, outlets=[assets.RELEASES])(assets.RELEASES.name, promoted)
     summary = task(funnel.summarize, trigger_rule=TriggerRule.NONE_FAILED)(built)
     is_changed >> checked >> question >> asked
     is_changed >> planned >> built
-    cross_downstream([asked, built], [verified, described])
-    [verified, described] >> manifest >> promoted >> announced >> summary
+    cross_downstream([asked, built], [verified, tabled])
+    [verified, tabled] >> manifest >> promoted >> announced >> summary
 
 
 publish_release()

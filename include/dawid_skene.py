@@ -40,7 +40,7 @@ def informedness(question: "Numbers", rater: "Numbers", is_yes: "Numbers", n_rat
     answers = sparse.csr_array(parts, shape=(len(starts), len(n_said)))
     steps = _steps(np.add.reduceat(is_yes.astype(float), starts) / n_of_question, answers, n_said)
     step, bound = next(steps), -np.inf
-    # What comes after a step is at work while its bound, which takes as long, tells whether that is needed.
+    # What comes after a step is at work while its bound tells whether that is needed.
     with ThreadPoolExecutor(1) as pool:
         while step is not None:
             following = pool.submit(next, steps, None)

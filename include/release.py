@@ -328,7 +328,7 @@ def write_manifest(version: str) -> dict[str, Any]:
             return {**_figures(read_manifest(version)), "manifest_sha256": release["manifest_sha256"]}
         if release["files"] is None:
             raise ReleaseError(f"release {version}: tables and card are not written")
-        content = _describe(version, release["files"])
+        content = _compose_manifest(version, release["files"])
         _put_manifest(version, content)
     return {**_figures(json.loads(content)), "manifest_sha256": hashlib.sha256(content).hexdigest()}
 
@@ -351,7 +351,7 @@ def _hold_built(connection: "Connection[catalog.Row]", version: str) -> catalog.
     return release
 
 
-def _describe(version: str, written: list[str]) -> bytes:
+def _compose_manifest(version: str, written: list[str]) -> bytes:
     """Write indexes and sums beside the files that are `written`, and sweep the release's folder; the manifest."""
     root = folder(version)
     described = manifest.compose(version)

@@ -12,6 +12,7 @@ earlier as materialized (
         and string_to_array(version, '.')::integer[] < string_to_array(%(version)s, '.')::integer[]
 ),
 
+-- Named as an array, by a cast: else `any` takes what is in brackets for a query of versions.
 newest as materialized (
     select array(select version from earlier where version not in (select parent from earlier where parent is not null))
         as versions
